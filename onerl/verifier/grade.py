@@ -1,10 +1,18 @@
-"""A first, string-and-fraction version of the verdict, so that the rest of the library can call it."""
+"""The verdict on a response: extraction, comparison, cache and statuses."""
 
 import re
 from dataclasses import dataclass
-from fractions import Fraction
 
-from onerl.verifier.extract import extract
+from onerl.verifier.compare import Comparison, plain_text
+from onerl.verifier.engine import ENGINE
+from onerl.verifier.extract import MAX_ANSWER, extract
+from onerl.verifier.policy import DEFAULT
+from onerl.verifier.structure import read_answer
+from onerl.verifier.tokens import Unreadable, strip_wrapping
+
+_LETTER = re.compile(r"\(?\s*([A-J])\s*\)?[.:]?")
+_FONT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textrm|mbox|textit|operatorname)\s*\{([^{}]*)\}")
+_CHOSEN = re.compile(r"(?:option|choice|answer)?\s*\(?\s*([A-Ja-j])\s*\)?(?:$|[.):]\s*.*)", re.S | re.I)
 
 
 @dataclass(frozen=True)
@@ -15,31 +23,59 @@ class Grade:
     rule: str
 
 
-def _canonical(text: str) -> str:
-    text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\$", "")
-    text = re.sub(r"\\left|\\right|\\[,;!: ]|\s|\$|~", "", text).rstrip(".")
-    return re.sub(r"^\\?[A-Za-z]+=", "", text)
+def judge(answer: str, gold: str, ask=None, policy=DEFAULT) -> tuple[bool, str, str]:
+    """(correct, status, rule) of two bare answers."""
+    if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
+        return False, "too-long", "length"
+    if not strip_wrapping(answer):
+        return False, "no-answer", "empty"
+    if not strip_wrapping(gold):
+        return False, "bad-gold", "empty"
+    letter = _LETTER.fullmatch(_bare(gold))
+    if letter:
+        chosen = _CHOSEN.fullmatch(_bare(answer))
+        return bool(chosen) and chosen[1].upper() == letter[1], "ok", "choice"
+    comparison = Comparison(policy, ask)
+    status, rule = "unparseable", "unreadable"
+    for group_digits in _readings(answer, gold):
+        try:
+            first = read_answer(gold, group_digits=group_digits)
+        except (Unreadable, RecursionError):
+            continue
+        try:
+            second = read_answer(answer, group_digits=group_digits)
+        except (Unreadable, RecursionError):
+            continue
+        status = "ok"
+        if comparison.equal(first, second):
+            return True, "ok", comparison.rule
+        rule = comparison.rule
+    if status == "unparseable" and plain_text(_bare(gold)) == plain_text(_bare(answer)) and _spelled(gold) == _spelled(answer):
+        return True, "ok", "identical"
+    return False, comparison.undecided or status, rule
 
 
-def _number(text: str) -> Fraction | None:
-    match = re.fullmatch(r"(-?)\\frac\{(-?\d+)\}\{(\d+)\}", text)
-    try:
-        if match:
-            value = Fraction(int(match[2]), int(match[3]))
-            return -value if match[1] else value
-        return Fraction(text) if len(text) < 100 else None
-    except (ValueError, ZeroDivisionError):
-        return None
+def _spelled(text):
+    return re.sub(r"\s+|\\[,;! ]", "", strip_wrapping(text))
+
+
+def _bare(text: str) -> str:
+    for _ in range(3):
+        text = _FONT.sub(r"\1", strip_wrapping(text))
+    return text.replace("\\", "").strip()
+
+
+def _readings(answer: str, gold: str) -> tuple[bool, ...]:
+    """Whether digits may be grouped by commas or blanks: both ways where it matters."""
+    ambiguous = re.search(r"\d[, ]\d{3}", answer) or re.search(r"\d[, ]\d{3}", gold)
+    return (True, False) if ambiguous else (True,)
 
 
 def same_answer(answer: str, gold: str) -> bool:
-    a, b = _canonical(str(answer)), _canonical(str(gold))
-    if not a:
-        return False
-    if a == b:
-        return True
-    x, y = _number(a), _number(b)
-    return x is not None and x == y
+    return judge(str(answer), str(gold), _ASK)[0]
+
+
+_ASK = ENGINE.ask
 
 
 def grade(response: str, gold: str) -> Grade:
@@ -48,7 +84,8 @@ def grade(response: str, gold: str) -> Grade:
     found = extract(response)
     if found.answer is None:
         return Grade(False, None, found.status, "extraction")
-    return Grade(same_answer(found.answer, gold), found.answer, "ok", "exact")
+    correct, status, rule = judge(found.answer, str(gold), _ASK)
+    return Grade(correct, found.answer, status, rule)
 
 
 def grade_many(pairs) -> list[Grade]:

@@ -1,0 +1,325 @@
+r"""What an expression is worth: exactly where that is cheap, as floating point otherwise.
+
+Three ways, all of bounded cost and none of them able to hang:
+
+* `exact`: a constant built from rationals, as a Fraction;
+* `modular`: a rational function at a point of a finite field. Two rational functions that agree at
+  random points of a field of 2^61 - 1 elements are equal (Schwartz-Zippel), however large their
+  coefficients or powers;
+* `numeric`: complex floating point at fixed sample points, or the same code on mpmath numbers.
+
+Equality that only floating point supports is confirmed with many digits by the worker process.
+"""
+
+import cmath
+import math
+import zlib
+from fractions import Fraction
+
+PRIME = 2**61 - 1
+_MAX_BITS = 40_000
+_MAX_FACTORIAL = 3_000
+
+
+class NoValue(Exception):
+    """The expression has no value here, or none that can be computed in bounded time."""
+
+
+def variables(tree: tuple) -> frozenset[str]:
+    if tree[0] == "var":
+        return frozenset((tree[1],))
+    found: frozenset[str] = frozenset()
+    for part in tree[1:]:
+        if isinstance(part, tuple):
+            found |= variables(part)
+    return found
+
+
+def contains(tree: tuple, nodes: frozenset) -> bool:
+    """Whether a node or a function named in `nodes` occurs in `tree`."""
+    if tree[0] in nodes or (tree[0] in ("fn", "many") and tree[1] in nodes):
+        return True
+    return any(isinstance(part, tuple) and contains(part, nodes) for part in tree[1:])
+
+
+def exact(tree: tuple) -> Fraction:
+    """The value of a constant rational expression. Raises NoValue."""
+    kind = tree[0]
+    if kind == "num":
+        return tree[1]
+    if kind == "neg":
+        return -exact(tree[1])
+    if kind in ("add", "sub", "mul", "div"):
+        return _bounded(_arithmetic(kind, exact(tree[1]), exact(tree[2])))
+    if kind == "pow":
+        return _exact_power(exact(tree[1]), exact(tree[2]))
+    if kind == "root":
+        return _exact_root(exact(tree[1]), exact(tree[2]))
+    if kind == "fact":
+        return Fraction(_factorial(exact(tree[1])))
+    if kind == "binom":
+        return _binomial(exact(tree[1]), exact(tree[2]))
+    if kind == "mod":
+        divisor = exact(tree[2])
+        if divisor == 0:
+            raise NoValue
+        return exact(tree[1]) % divisor
+    if kind == "fn" and tree[1] in ("floor", "ceil", "abs"):
+        inner = exact(tree[2])
+        return Fraction({"floor": math.floor, "ceil": math.ceil, "abs": abs}[tree[1]](inner))
+    if kind == "many":
+        return _exact_many(tree[1], [exact(item) for item in tree[2:]])
+    raise NoValue
+
+
+def _arithmetic(kind: str, left, right):
+    if kind == "add":
+        return left + right
+    if kind == "sub":
+        return left - right
+    if kind == "mul":
+        return left * right
+    if right == 0:
+        raise NoValue
+    return left / right
+
+
+def _bounded(value: Fraction) -> Fraction:
+    if value.numerator.bit_length() + value.denominator.bit_length() > _MAX_BITS:
+        raise NoValue
+    return value
+
+
+def _exact_power(base: Fraction, exponent: Fraction) -> Fraction:
+    if exponent.denominator != 1:
+        root = _exact_root(base, Fraction(exponent.denominator))
+        return _exact_power(root, Fraction(exponent.numerator))
+    size = base.numerator.bit_length() + base.denominator.bit_length()
+    if abs(exponent) * size > _MAX_BITS or (base == 0 and exponent <= 0):
+        raise NoValue
+    return base ** int(exponent)
+
+
+def _exact_root(value: Fraction, degree: Fraction) -> Fraction:
+    if degree.denominator != 1 or not 0 < degree < 100 or (value < 0 and degree % 2 == 0):
+        raise NoValue
+    sign, n = (-1 if value < 0 else 1), int(degree)
+    top, bottom = _integer_root(abs(value.numerator), n), _integer_root(value.denominator, n)
+    if top is None or bottom is None:
+        raise NoValue
+    return Fraction(sign * top, bottom)
+
+
+def _integer_root(value: int, degree: int) -> int | None:
+    """The exact root, or None."""
+    if value < 2 or degree == 1:
+        return value
+    if degree == 2:
+        root = math.isqrt(value)
+    else:
+        low, high = 1, 1 << (value.bit_length() // degree + 1)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if middle**degree <= value else (low, middle - 1)
+        root = low
+    return root if root**degree == value else None
+
+
+def _factorial(value: Fraction) -> int:
+    if value.denominator != 1 or not 0 <= value <= _MAX_FACTORIAL:
+        raise NoValue
+    return math.factorial(int(value))
+
+
+def _binomial(upper: Fraction, lower: Fraction) -> Fraction:
+    if upper.denominator != 1 or lower.denominator != 1 or not 0 <= lower <= upper <= _MAX_FACTORIAL:
+        raise NoValue
+    return Fraction(math.comb(int(upper), int(lower)))
+
+
+def _exact_many(name: str, items: list[Fraction]) -> Fraction:
+    if name in ("max", "min"):
+        return max(items) if name == "max" else min(items)
+    if any(item.denominator != 1 for item in items):
+        raise NoValue
+    whole = [int(item) for item in items]
+    return Fraction(math.gcd(*whole) if name == "gcd" else math.lcm(*whole))
+
+
+def modular(tree: tuple, point: dict[str, int]) -> int:
+    """The value of a rational function modulo PRIME. Raises NoValue for anything else."""
+    kind = tree[0]
+    if kind == "num":
+        return tree[1].numerator * pow(tree[1].denominator, -1, PRIME) % PRIME
+    if kind == "var":
+        return point[tree[1]]
+    if kind == "neg":
+        return -modular(tree[1], point) % PRIME
+    if kind in ("add", "sub", "mul"):
+        return _arithmetic(kind, modular(tree[1], point), modular(tree[2], point)) % PRIME
+    if kind == "div":
+        bottom = modular(tree[2], point)
+        if bottom == 0:
+            raise NoValue
+        return modular(tree[1], point) * pow(bottom, -1, PRIME) % PRIME
+    if kind == "pow":
+        exponent = exact(tree[2])
+        base = modular(tree[1], point)
+        if exponent.denominator != 1 or (base == 0 and exponent <= 0):
+            raise NoValue
+        return pow(base, int(exponent), PRIME)
+    if kind == "fn" or kind == "many":
+        raise NoValue
+    return modular(("num", exact(tree), None), point)
+
+
+def modular_point(names: frozenset[str], salt: int) -> dict[str, int]:
+    return {name: _hash(name, salt) * _hash(name, ~salt) % PRIME for name in names}
+
+
+def _hash(name: str, salt: int) -> int:
+    return zlib.crc32(f"{salt}:{name}".encode()) + 2
+
+
+# Sample points for floating point: positive ones first, because most answers live there.
+_WHOLE = frozenset(("fact", "binom", "floor", "ceil", "mod", "gcd", "lcm"))
+
+
+def sample_points(trees: tuple, names: frozenset[str]) -> list[dict]:
+    """Points at which to compare `trees`; whole numbers where factorials and floors occur."""
+    if not names:
+        return [{}]
+    if any(contains(tree, _WHOLE) for tree in trees):
+        return [{n: complex(3 + _hash(n, salt) % (5 + salt)) for n in names} for salt in range(12)]
+    points = []
+    for salt in range(7):
+        point = {name: complex(0.4 + _hash(name, salt) % 10_007 / 4_300) for name in names}
+        if salt >= 4:
+            point = {n: -v if _hash(n, salt) % 2 else v for n, v in point.items()}
+        points.append(point)
+    return points
+
+
+class FloatField:
+    """Complex floating point behind `numeric`. The worker has the same with mpmath."""
+
+    number = staticmethod(lambda value: complex(value.numerator / value.denominator))
+    pi, e, i = complex(math.pi), complex(math.e), 1j
+    log = staticmethod(cmath.log)
+
+    @staticmethod
+    def function(name: str, value):
+        return getattr(cmath, name)(value)
+
+    @staticmethod
+    def finite(value) -> bool:
+        return cmath.isfinite(value)
+
+    @staticmethod
+    def factorial(value) -> complex:
+        if value.imag or value.real < 0 or value.real > 170:
+            raise NoValue
+        return complex(math.gamma(value.real + 1))
+
+    @staticmethod
+    def floor(value) -> complex:
+        return complex(math.floor(value.real + 1e-9))
+
+
+_CMATH_NAMES = frozenset("sin cos tan sinh cosh tanh asin acos atan exp".split())
+_RECIPROCAL = {"cot": "tan", "sec": "cos", "csc": "sin", "coth": "tanh"}
+
+
+def numeric(tree: tuple, point: dict, field=FloatField):
+    """The value of `tree` at `point`. Raises NoValue where there is none."""
+    try:
+        value = _numeric(tree, point, field)
+    except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
+        raise NoValue from error
+    if not field.finite(value):
+        raise NoValue
+    return value
+
+
+def _numeric(tree: tuple, point: dict, field):
+    kind = tree[0]
+    if kind == "num":
+        return field.number(tree[1])
+    if kind == "var":
+        return point[tree[1]]
+    if kind == "const":
+        if tree[1] == "oo":
+            raise NoValue
+        return getattr(field, tree[1])
+    if kind == "neg":
+        return -_numeric(tree[1], point, field)
+    if kind in ("add", "sub", "mul", "div"):
+        return _arithmetic(
+            kind, _numeric(tree[1], point, field), _numeric(tree[2], point, field)
+        )  # fmt: skip
+    if kind == "pow":
+        return _power(_numeric(tree[1], point, field), _numeric(tree[2], point, field), point, field)
+    if kind == "root":
+        base, degree = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
+        if _negative(base) and degree.imag == 0 and degree.real % 2 == 1:
+            if point:
+                raise NoValue
+            return -((-base) ** (1 / degree))
+        return _power(base, 1 / degree, point, field)
+    if kind == "deg":
+        return _numeric(tree[1], point, field) * field.pi / 180
+    if kind == "log":
+        return _logarithm(tree, point, field)
+    if kind == "fact":
+        return field.factorial(_numeric(tree[1], point, field))
+    if kind == "binom":
+        n, k = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
+        return field.factorial(n) / field.factorial(k) / field.factorial(n - k)
+    if kind == "mod":
+        a, b = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
+        return a - b * field.floor(a / b)
+    if kind == "many":
+        values = [_numeric(item, point, field).real for item in tree[2:]]
+        if tree[1] not in ("max", "min"):
+            return field.number(_exact_many(tree[1], [Fraction(round(v)) for v in values]))
+        return field.number(Fraction(0)) + (max(values) if tree[1] == "max" else min(values))
+    return _function(tree[1], _numeric(tree[2], point, field), field)
+
+
+def _negative(value) -> bool:
+    return value.real < 0 and abs(value.imag) <= 1e-12 * abs(value.real)
+
+
+def _power(base, exponent, point: dict, field):
+    """Principal value; a point where a negative base meets a fraction decides nothing."""
+    if point and _negative(base) and exponent.real != field.floor(exponent).real:
+        raise NoValue
+    if base == 0 and exponent.real <= 0:
+        raise NoValue
+    return base**exponent
+
+
+def _logarithm(tree: tuple, point: dict, field):
+    value = _numeric(tree[2], point, field)
+    if value == 0 or (point and _negative(value)):
+        raise NoValue
+    if tree[1] is None:
+        return field.log(value) / field.log(field.number(Fraction(10)))
+    base = _numeric(tree[1], point, field)
+    if base in (0, 1):
+        raise NoValue
+    return field.log(value) / field.log(base)
+
+
+def _function(name: str, value, field):
+    if name == "abs":
+        return field.number(Fraction(0)) + abs(value)
+    if name == "floor":
+        return field.floor(value)
+    if name == "ceil":
+        return -field.floor(-value)
+    if name in _RECIPROCAL:
+        return 1 / field.function(_RECIPROCAL[name], value)
+    if name in _CMATH_NAMES:
+        return field.function(name, value)
+    raise NoValue

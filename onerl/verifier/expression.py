@@ -1,0 +1,370 @@
+r"""Tokens to a syntax tree of one mathematical expression.
+
+A small precedence parser for what answers are made of: arithmetic, powers, roots, functions,
+factorials, binomials, mixed numbers, implicit products. It evaluates nothing; a tree is nested tuples
+whose first item names the node. Anything else raises `Unreadable`, and is left to the symbolic engine.
+"""
+
+from fractions import Fraction
+
+from onerl.verifier.tokens import FUNCTIONS, Token, Unreadable, spell
+
+_UNARY = FUNCTIONS - {"sqrt", "log", "max", "min", "gcd", "lcm"}
+_MANY = frozenset(("max", "min", "gcd", "lcm"))
+_MATES = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "lfloor": "rfloor", "lceil": "rceil"}
+_MAX_DIGITS = 400
+
+
+def parse(tokens: list[Token]) -> tuple:
+    """The tree of `tokens`. Raises Unreadable unless all of them form one expression."""
+    reader = _Reader(tokens)
+    tree = reader.sum()
+    if reader.position != len(tokens):
+        raise Unreadable(f"left over: {tokens[reader.position].text}")
+    return tree
+
+
+def number(text: str) -> tuple:
+    """The node of a literal: exact value, and how many decimals were written."""
+    if len(text) > _MAX_DIGITS:
+        raise Unreadable("number too long")
+    return ("num", Fraction(text), len(text.split(".")[1]) if "." in text else None)
+
+
+class _Reader:
+    def __init__(self, tokens: list[Token]):
+        self.tokens = tokens
+        self.position = 0
+        self.bars = 0  # open |absolute values|
+
+    def peek(self, ahead: int = 0) -> Token:
+        index = self.position + ahead
+        return self.tokens[index] if index < len(self.tokens) else Token("end", "")
+
+    def take(self) -> Token:
+        token = self.peek()
+        self.position += 1
+        return token
+
+    def expect(self, text: str) -> None:
+        if self.take().text != text:
+            raise Unreadable(f"expected {text}")
+
+    # sum := product (("+" | "-") product)*
+    def sum(self) -> tuple:
+        tree = self.product()
+        while self.peek().text in ("+", "-") and self.peek().kind == "op":
+            operator = self.take().text
+            tree = ("add" if operator == "+" else "sub", tree, self.product())
+        return tree
+
+    # product := sign (("*" | "/" | nothing) sign)*
+    def product(self) -> tuple:
+        tree = self.signed()
+        while True:
+            token = self.peek()
+            if token.kind == "op" and token.text in ("*", "/"):
+                self.take()
+                tree = ("mul" if token.text == "*" else "div", tree, self.signed())
+            elif token == ("cmd", "mod", token.space):
+                self.take()
+                tree = ("mod", tree, self.signed())
+            elif self._starts_factor(token):
+                tree = self._implicit(tree, token)
+            else:
+                return tree
+
+    def signed(self) -> tuple:
+        token = self.peek()
+        if token.kind == "op" and token.text in ("+", "-"):
+            self.take()
+            inner = self.signed()
+            return ("neg", inner) if token.text == "-" else inner
+        return self.power()
+
+    def _starts_factor(self, token: Token) -> bool:
+        if token.text == "|":
+            return self.bars == 0
+        return token.kind in ("num", "letter", "open") or (
+            token.kind == "cmd" and not token.text.startswith("end{") and token.text != "over"
+        )
+
+    def _implicit(self, left: tuple, token: Token) -> tuple:
+        """A product without a sign, or a mixed number such as 4\\frac{2}{3} and 4 2/3."""
+        previous = self.tokens[self.position - 1]
+        whole = previous.kind == "num" and left == number(previous.text) and left[1].denominator == 1
+        if token.kind == "num" and previous.kind != "close":
+            powers = self.peek(1).text == "^"
+            if not token.space or previous.kind != "num" or not (whole or powers):
+                raise Unreadable("two numbers without an operator")
+            if not powers:
+                top, slash, bottom = self.take(), self.take(), self.take()
+                if slash.text != "/" or bottom.kind != "num":
+                    raise Unreadable("two numbers without an operator")
+                return self._mixed(left, ("div", number(top.text), number(bottom.text)))
+        right = self.power()
+        if whole and token.text == "frac" and right[0] == "div":
+            top, bottom = right[1], right[2]
+            if top[0] == bottom[0] == "num" and 0 < top[1] < bottom[1] and left[2] is None:
+                return self._mixed(left, right)
+        return ("mul", left, right)
+
+    @staticmethod
+    def _mixed(whole: tuple, part: tuple) -> tuple:
+        if part[1][1].denominator != 1 or part[2][1].denominator != 1:
+            raise Unreadable("not a mixed number")
+        return ("add", whole, part)
+
+    # power := postfix ("^" exponent)?
+    def power(self) -> tuple:
+        base = self.postfix(self.primary())
+        if self.peek().text == "^":
+            self.take()
+            if self._degree_mark():
+                return self.postfix(("deg", base))
+            exponent = self.exponent()
+            if self.peek().text == "^":  # a tower without braces: right to left
+                self.take()
+                exponent = ("pow", exponent, self.power())
+            base = self.postfix(("pow", base, exponent))
+        return base
+
+    def _degree_mark(self) -> bool:
+        texts = [self.peek(i).text for i in range(3)]
+        if texts[0] == "circ":
+            self.position += 1
+            return True
+        if texts == ["{", "circ", "}"]:
+            self.position += 3
+            return True
+        return False
+
+    def exponent(self) -> tuple:
+        token = self.peek()
+        if token.kind == "op" and token.text in ("+", "-"):
+            self.take()
+            inner = self.exponent()
+            return ("neg", inner) if token.text == "-" else inner
+        return self.primary()
+
+    def postfix(self, tree: tuple) -> tuple:
+        while True:
+            token = self.peek()
+            if token.text == "!":
+                self.take()
+                tree = ("fact", tree)
+            elif token.text == "circ" and token.kind == "cmd":
+                self.take()
+                tree = ("deg", tree)
+            elif token.text == "%":
+                self.take()
+                tree = ("div", tree, ("num", Fraction(100), None))
+            else:
+                return tree
+
+    def primary(self) -> tuple:
+        token = self.take()
+        if token.kind == "num":
+            return self._number(token)
+        if token.kind == "letter":
+            return self._name(token)
+        if token.kind == "open":
+            return self._bracketed(token)
+        if token.text == "|":
+            self.bars += 1
+            inner = self.sum()
+            self.bars -= 1
+            self.expect("|")
+            return ("fn", "abs", inner)
+        if token.kind == "cmd":
+            return self._command(token.text)
+        raise Unreadable(f"unexpected {token.text!r}")
+
+    def _number(self, token: Token) -> tuple:
+        follow = self.peek()
+        if "." in token.text and follow.text == "overline":
+            self.take()
+            return self._repeating(token.text)
+        if follow.text in ("E", "e") and follow.kind == "letter" and not follow.space:
+            signed = self.peek(1).text in ("+", "-")
+            digits = self.peek(1 + signed)
+            if digits.kind == "num" and digits.text.isdigit() and len(digits.text) <= 4:
+                sign = "-" if self.peek(1).text == "-" else ""
+                self.position += 2 + signed
+                power = ("pow", ("num", Fraction(10), None), number(digits.text))
+                mantissa = number(token.text)
+                return ("div" if sign else "mul", mantissa, power)
+        return number(token.text)
+
+    def _repeating(self, head: str) -> tuple:
+        digits = spell(self._group())
+        if not digits.isdigit() or len(digits) + len(head) > 60:
+            raise Unreadable("not a repeating decimal")
+        _, _, tail = head.partition(".")
+        shift = 10 ** len(tail)
+        part = Fraction(int(digits), (10 ** len(digits) - 1) * shift)
+        return ("num", Fraction(head + "0") + part, None)
+
+    def _group(self) -> list[Token]:
+        """The tokens of {…}, or the single token that stands for it."""
+        if self.peek().text != "{":
+            return [self.take()]
+        self.take()
+        start, depth = self.position, 1
+        while depth:
+            token = self.take()
+            if token.kind == "end":
+                raise Unreadable("unbalanced braces")
+            depth += (token.text == "{") - (token.text == "}")
+        return self.tokens[start : self.position - 1]
+
+    def _name(self, token: Token) -> tuple:
+        """A variable with its subscript and primes; e, i and f(0) are special."""
+        name = token.text
+        subscript = self.peek().text == "_"
+        if subscript:
+            self.take()
+            name += "_" + spell(self._group())
+        while True:
+            if self.peek().text == "'":
+                self.take()
+                name += "'"
+            elif [self.peek(i).text for i in range(4)] == ["^", "{", "'", "}"]:
+                self.position += 4
+                name += "'"
+            else:
+                break
+        if name in ("e", "i"):
+            return ("const", name)
+        argument = [self.peek(i) for i in range(3)]
+        if [t.text for t in argument[::2]] == ["(", ")"] and argument[1].kind == "num":
+            if not self.position - 1 or self.tokens[self.position - 2].kind != "num":
+                self.position += 3  # f(0): a value of an unknown function, not f times 0
+                return ("var", f"{name}({argument[1].text})")
+        return ("var", name)
+
+    def _bracketed(self, token: Token) -> tuple:
+        close = _MATES.get(token.text)
+        if close is None:
+            raise Unreadable(f"unexpected {token.text}")
+        bars, self.bars = self.bars, 0
+        inner = self.sum()
+        self.bars = bars
+        if token.text == "{" and self.peek() == ("cmd", "over", self.peek().space):
+            self.take()
+            inner = ("div", inner, self.sum())
+        self.expect(close)
+        if token.text in ("lfloor", "lceil"):
+            return ("fn", "floor" if token.text == "lfloor" else "ceil", inner)
+        return inner
+
+    def _argument(self) -> tuple:
+        """One braced group or a single digit, letter or command, as \\frac and \\sqrt take it."""
+        token = self.peek()
+        if token.text == "{":
+            return self.primary()
+        if token.kind == "num" and len(token.text) > 1 and "." not in token.text:
+            # \frac12: only the first digit is the argument
+            self.tokens = list(self.tokens)
+            self.tokens[self.position] = Token("num", token.text[1:])
+            return number(token.text[0])
+        if token.kind in ("num", "letter", "cmd"):
+            return self.primary()
+        raise Unreadable("missing argument")
+
+    def _command(self, name: str) -> tuple:
+        if name == "frac":
+            if self._is_derivative():
+                return ("var", "frac " + spell(self._group()) + " / " + spell(self._group()))
+            return ("div", self._argument(), self._argument())
+        if name == "sqrt":
+            return self._root()
+        if name == "binom":
+            return ("binom", self._argument(), self._argument())
+        if name == "pi":
+            return ("const", "pi")
+        if name == "infty":
+            return ("const", "oo")
+        if name in ("overline", "angle", "triangle", "mathbb", "widetilde", "overset"):
+            group = self._group()
+            if name == "angle":
+                while self.peek().kind == "letter":
+                    group.append(self.take())
+            return ("var", name + " " + spell(group))
+        if name in _MANY:
+            return self._many(name)
+        if name in ("log", "log10", "ln"):
+            return self._logarithm(name)
+        if name in _UNARY:
+            return self._function(name)
+        raise Unreadable(f"\\{name}")
+
+    def _is_derivative(self) -> bool:
+        first, second = self.peek(), self.peek(1)
+        return first.text == "{" and second.text in ("d", "\\partial") and any(
+            token.text == second.text
+            for token in self.tokens[self.position + 2 : self.position + 16]
+        )  # fmt: skip
+
+    def _root(self) -> tuple:
+        degree = None
+        if self.peek().text == "[":
+            self.take()
+            degree = self.sum()
+            self.expect("]")
+        token = self.peek()
+        if token.kind == "num":  # \sqrt13 is the root of 13
+            inner = self.primary()
+        elif token.text == "(":
+            inner = self.primary()
+        else:
+            inner = self._argument()
+        return ("root", inner, degree or ("num", Fraction(2), None))
+
+    def _logarithm(self, name: str) -> tuple:
+        base = {"log10": ("num", Fraction(10), None), "ln": ("const", "e"), "log": None}[name]
+        if self.peek().text == "_":
+            self.take()
+            base = self._argument()
+        power = self._function_power()
+        # "log" without a base: unknown, but the same on both sides
+        tree = ("log", base, self._function_argument())
+        return ("pow", tree, power) if power else tree
+
+    def _function(self, name: str) -> tuple:
+        power = self._function_power()
+        argument = self._function_argument()
+        if power == ("neg", ("num", Fraction(1), None)) and name in ("sin", "cos", "tan"):
+            return ("fn", "a" + name, argument)
+        tree = ("fn", name, argument)
+        return ("pow", tree, power) if power else tree
+
+    def _function_power(self) -> tuple | None:
+        if self.peek().text != "^":
+            return None
+        self.take()
+        return self.exponent()
+
+    def _function_argument(self) -> tuple:
+        """\\sin 2x takes the product up to the next sign; \\sin(2x) y takes the bracket alone."""
+        token = self.peek()
+        if token.text in ("(", "{", "["):
+            return self.primary()
+        tree = self.signed()
+        while True:
+            token = self.peek()
+            simple = token.kind in ("num", "letter") or token.text in ("pi", "frac", "sqrt")
+            if not simple:
+                return tree
+            tree = self._implicit(tree, token)
+
+    def _many(self, name: str) -> tuple:
+        if self.peek().text not in ("(", "\\{", "{"):
+            raise Unreadable(f"\\{name}")
+        bracket = self.take().text
+        items = [self.sum()]
+        while self.peek().text == ",":
+            self.take()
+            items.append(self.sum())
+        self.expect(_MATES[bracket])
+        return ("many", name, *items)

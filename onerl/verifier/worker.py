@@ -1,0 +1,182 @@
+"""The supervisor process and its worker: where expressions meet sympy.
+
+The supervisor loads the libraries once and forks a worker from its warm self. A worker that uses more
+CPU than a question is worth, waits too long or dies is killed, the answer is "timeout" or "error", and
+the next worker is forked warm in milliseconds. Nothing here depends on signals or on the worker's
+cooperation. The supervisor ends when its parent does: on end of input, and, should another process
+hold the pipe open, when its parent's id changes. The worker is killed by the kernel with its supervisor.
+"""
+
+import ctypes
+import gc
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from fractions import Fraction
+
+_PR_SET_PDEATHSIG = 1
+_QUESTIONS_PER_WORKER = 2_000  # a fresh fork now and then keeps sympy's caches from growing
+_POLL_SECONDS = 0.01
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+
+
+def main(wall_seconds: float, memory_mb: float) -> None:
+    """Answers questions from stdin, one JSON line each, with "word cpu-seconds"."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    from onerl.verifier import symbolic
+
+    symbolic.warm_numbers()
+    supervisor = _Supervisor(symbolic, wall_seconds, int(memory_mb))
+    _write("ready")
+    supervisor.run()
+
+
+def _write(text: str) -> None:
+    os.write(1, text.encode() + b"\n")
+
+
+class _Supervisor:
+    def __init__(self, symbolic, wall_seconds: float, memory_mb: int):
+        self.symbolic = symbolic
+        self.wall_seconds = wall_seconds
+        self.memory_mb = memory_mb
+        self.parent = os.getppid()
+        self.worker: _Worker | None = None
+        self.algebra_loaded = False
+
+    def run(self) -> None:
+        pending = b""
+        self.refork()
+        while True:
+            # The first idle moment goes into loading sympy, which most questions do not need.
+            wait = 0.05 if not self.algebra_loaded else 1.0
+            ready = select.select([0], [], [], wait)[0]
+            if os.getppid() != self.parent:
+                break
+            if not ready:
+                if not self.algebra_loaded:
+                    self.load_algebra()
+                continue
+            data = os.read(0, 1 << 16)
+            if not data:
+                break
+            pending += data
+            while b"\n" in pending:
+                line, _, pending = pending.partition(b"\n")
+                self.answer(line + b"\n")
+        self.worker.kill()
+
+    def load_algebra(self) -> None:
+        self.symbolic.warm_algebra()
+        self.algebra_loaded = True
+        self.refork()
+
+    def refork(self) -> None:
+        if self.worker is not None:
+            self.worker.kill()
+        gc.collect()
+        gc.freeze()
+        self.worker = _Worker(self.symbolic, self.memory_mb)
+
+    def answer(self, line: bytes) -> None:
+        cpu_seconds, kind, *_ = json.loads(line)
+        if kind == "latex" and not self.algebra_loaded:
+            self.load_algebra()
+        word, used = self.worker.answer(line, cpu_seconds, self.wall_seconds)
+        _write(f"{word} {used:.3f}")
+        if word in ("timeout", "error") or self.worker.questions >= _QUESTIONS_PER_WORKER:
+            self.refork()
+
+
+class _Worker:
+    """One forked child and the pipes to it."""
+
+    def __init__(self, symbolic, memory_mb: int):
+        read_question, self.question = os.pipe()
+        self.reply, write_reply = os.pipe()
+        self.questions = 0
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                os.close(self.question)
+                os.close(self.reply)
+                _confine(memory_mb)
+                _serve(symbolic, read_question, write_reply)
+            finally:
+                os._exit(1)
+        os.close(read_question)
+        os.close(write_reply)
+
+    def answer(self, line: bytes, cpu_seconds: float, wall_seconds: float) -> tuple[str, float]:
+        self.questions += 1
+        started, before = time.monotonic(), _cpu_seconds(self.pid)
+        try:
+            os.write(self.question, line)
+        except OSError:
+            return "error", 0.0
+        while True:
+            if select.select([self.reply], [], [], _POLL_SECONDS)[0]:
+                word = os.read(self.reply, 64).decode().strip()
+                return word or "error", _cpu_seconds(self.pid) - before
+            used = _cpu_seconds(self.pid) - before
+            if used > cpu_seconds or time.monotonic() - started > wall_seconds:
+                return "timeout", used
+
+    def kill(self) -> None:
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        os.waitpid(self.pid, 0)
+        os.close(self.question)
+        os.close(self.reply)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time used by a process; wall time where there is no /proc."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            fields = file.read().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+    except (OSError, IndexError):
+        return time.monotonic()
+
+
+def _confine(memory_mb: int) -> None:
+    """Limits of the worker itself: it dies with the supervisor, cannot grow and cannot write files."""
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        with open("/proc/self/statm") as file:
+            used = int(file.read().split()[0]) * resource.getpagesize()
+        limit = used + memory_mb * 2**20
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    except (OSError, AttributeError):
+        pass  # not Linux: the CPU and wall limits remain
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    sys.setrecursionlimit(1500)
+
+
+def _serve(symbolic, questions: int, replies: int) -> None:
+    with os.fdopen(questions) as lines:
+        for line in lines:
+            _, kind, *arguments = json.loads(line)
+            try:
+                same = getattr(symbolic, f"same_{kind}")(*map(_decode, arguments))
+                word = "equal" if same else "different"
+            except MemoryError:
+                os._exit(1)
+            except Exception:  # whatever sympy and its parser raise: this pair is undecided
+                word = "unread"
+            os.write(replies, word.encode() + b"\n")
+
+
+def _decode(value):
+    if isinstance(value, dict):
+        return Fraction(value["q"])
+    if isinstance(value, list):
+        return tuple(_decode(item) for item in value)
+    return value
