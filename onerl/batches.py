@@ -1,0 +1,64 @@
+"""Which examples make up a step, and which rollouts go through the model together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from torch.utils.data import Sampler
+
+from onerl.recipe import Recipe
+from onerl.sampler import stream_seed
+
+ORDER_STREAM = 0x0BDE_0BDE  # keeps the data order apart from the rollouts' streams
+
+
+class DataOrder(Sampler):
+    """Dataset indices of a whole run, as TRL expects them: each prompt `num_generations` times in
+    a row, each step `updates_per_step` times over.
+
+    A function of (seed, step): passes over the examples, each pass in its own order, cut into
+    steps. One example is thus repeated `prompts_per_step` times, 16 examples 8 times each for
+    128 (the paper's copies), and a resumed run meets the order it would have met.
+    """
+
+    def __init__(self, recipe: Recipe, examples: int):
+        self.recipe, self.examples = recipe, examples
+
+    def __len__(self) -> int:
+        recipe = self.recipe
+        rollouts = recipe.prompts_per_step * recipe.num_generations
+        return recipe.steps * recipe.updates_per_step * rollouts
+
+    def __iter__(self) -> Iterator[int]:
+        @lru_cache(maxsize=2)
+        def order(epoch: int) -> list[int]:
+            keys = [stream_seed(self.recipe.seed ^ ORDER_STREAM, epoch, i) for i in everything]
+            return sorted(everything, key=keys.__getitem__)
+
+        everything, size = range(self.examples), self.recipe.prompts_per_step
+        for step in range(self.recipe.steps):
+            places = (divmod(step * size + i, self.examples) for i in range(size))
+            prompts = [order(epoch)[place] for epoch, place in places]
+            for _ in range(self.recipe.updates_per_step):
+                for prompt in prompts:
+                    yield from [prompt] * self.recipe.num_generations
+
+
+def chunks(
+    prompts: Sequence[tuple[int, ...]], lengths: Sequence[int], rows: Sequence[int], budget: int
+) -> list[list[int]]:
+    """`rows` in groups of one prompt and similar length, each under `budget` padded tokens.
+
+    A group costs its prompt once and, per row, the prompt's last token and the longest completion;
+    a single row may exceed the budget. The longest row of a group comes last.
+    """
+    groups: list[list[int]] = []
+    for row in sorted(rows, key=lambda row: (prompts[row], lengths[row])):
+        group = groups[-1] if groups else []
+        cost = len(prompts[row]) + (len(group) + 1) * (lengths[row] + 1)
+        if group and prompts[group[0]] == prompts[row] and cost <= budget:
+            group.append(row)
+        else:
+            groups.append([row])
+    return groups

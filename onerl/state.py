@@ -1,0 +1,126 @@
+"""The training state of a run folder: written whole, found again, verified, loaded.
+
+    checkpoints/step-000010/   weights and tokenizer, for `from_pretrained`; kept
+    state/step-000010/         optimiser state and a manifest of sha256 sums; the newest two kept
+
+A state is whole when every file of its manifest, the checkpoint's weights among them, has its
+sum. Rollouts, data order and shuffles are functions of (seed, step), so weights, optimiser
+moments and the step are all there is to save.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, load_model, save_file
+from transformers import TrainerState
+
+from onerl import runs
+
+KEPT_STATES = 2
+logger = logging.getLogger(__name__)
+
+
+def folder_name(step: int) -> str:
+    """`step-000010`; sorts by step."""
+    return f"step-{step:06d}"
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def save_checkpoint(run: Path, step: int, model, tokenizer) -> Path:
+    """Weights (safetensors, as trained) and tokenizer, whole or not at all."""
+    target = run / "checkpoints" / folder_name(step)
+    with runs.atomic_dir(target) as folder:
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return target
+
+
+def save_state(run: Path, step: int, optimizer, trainer_state: TrainerState) -> None:
+    """What resuming after `step` needs besides its checkpoint; older states go once it is whole."""
+    checkpoint = run / "checkpoints" / folder_name(step)
+    target = run / "state" / folder_name(step)
+    with runs.atomic_dir(target) as folder:
+        folder = Path(folder)
+        tensors = {
+            f"{index}.{key}": value.detach().cpu().contiguous()
+            for index, moments in optimizer.state_dict()["state"].items()
+            for key, value in moments.items()
+        }
+        save_file(tensors, folder / "optimizer.safetensors")
+        TrainerState(
+            global_step=trainer_state.global_step, max_steps=trainer_state.max_steps
+        ).save_to_json(str(folder / "trainer_state.json"))
+        files = {f"state/{target.name}/{p.name}": p for p in folder.iterdir()}
+        files |= {f"checkpoints/{target.name}/{p.name}": p for p in checkpoint.iterdir()}
+        sums = {name: file_sha256(path) for name, path in sorted(files.items())}
+        (folder / "manifest.json").write_text(json.dumps(sums, indent=1))
+    if damaged := damage(run, target):
+        raise OSError(f"{damaged} does not read back as it was written; is the disk failing?")
+    for old in sorted((run / "state").iterdir())[:-KEPT_STATES]:
+        shutil.rmtree(old)
+
+
+def damage(run: Path, state: Path) -> str | None:
+    """The first file of a state that is missing or altered; None when it is whole."""
+    manifest = state / "manifest.json"
+    try:
+        sums = json.loads(manifest.read_text())
+        for name, expected in sums.items():
+            if file_sha256(run / name) != expected:
+                return str(run / name)
+    except (OSError, ValueError) as error:
+        return str(getattr(error, "filename", None) or manifest)
+    return None
+
+
+def newest_whole(run: Path) -> tuple[int, Path] | None:
+    """The newest state that is whole, as (step, folder); damaged ones are reported and passed."""
+    for folder in sorted((run / "state").glob("step-*"), reverse=True):
+        damaged = damage(run, folder)
+        if damaged is None:
+            return int(folder.name.removeprefix("step-")), folder
+        logger.warning("%s is damaged; resuming from an earlier checkpoint", damaged)
+    return None
+
+
+def rewind(run: Path, step: int, rows: int) -> None:
+    """Drop what the folder holds beyond `step`: it is made again, and made the same.
+
+    `rows` is the number of metrics rows that belong to the steps kept.
+    """
+    for kind in ("state", "checkpoints", "rollouts"):
+        for path in (run / kind).glob("*"):
+            if path.stem > folder_name(step):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    metrics = run / "metrics.jsonl"
+    lines = metrics.read_bytes().splitlines(keepends=True) if metrics.exists() else []
+    if len(lines) < rows:
+        raise ValueError(f"{metrics} has {len(lines)} rows, but step {step} needs {rows}")
+    kept = metrics.with_suffix(".kept")
+    kept.write_bytes(b"".join(lines[:rows]))
+    kept.replace(metrics)
+
+
+def load_weights(model: torch.nn.Module, checkpoint: Path) -> None:
+    """The checkpoint's weights into `model`, bit for bit."""
+    load_model(model, checkpoint / "model.safetensors", strict=False)
+
+
+def load_optimizer(optimizer, state: Path) -> None:
+    """The saved moments into a fresh optimiser over the same parameters."""
+    loaded = optimizer.state_dict()
+    moments: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in load_file(state / "optimizer.safetensors").items():
+        index, key = name.split(".")
+        moments.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({**loaded, "state": moments})

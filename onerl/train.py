@@ -1,0 +1,205 @@
+"""`train(recipe)`: a run from recipe to finished folder, and its command line.
+
+    python -m onerl.train --params params/tiny.yaml -p seed 1 --out outputs/demo
+
+What a run needs is checked before any work, in the order of cost: folder, examples, verifier,
+prompts, model. What was decided (recipe, versions, hardware, sums of the prompts) is on disk
+before the first rollout. A folder that holds part of the same run is resumed, a finished one is
+returned, and one that holds another recipe or is being written to is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import importlib.util
+import logging
+import math
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from onerl import problems, runs
+from onerl.prompts import prompt_for
+from onerl.recipe import Recipe, RecipeError
+
+SILENT_STEPS = 10  # steps without any reward signal after which a run says so
+logger = logging.getLogger(__name__)
+
+
+def train(recipe: Recipe, out: str | Path | None = None, progress: bool = True) -> runs.Run:
+    """Train as the recipe says, in the folder `out` (default `outputs/<hash of the recipe>`).
+
+    Blocks until done. `progress` shows a bar in Jupyter, and a line for every tenth of the steps
+    when headless.
+
+    Raises:
+        ValueError: the folder holds another recipe's run or another process is writing to it; an
+            example has no label, or one that the verifier does not accept; a prompt is longer
+            than `max_prompt_length`; the model suits no backend.
+    """
+    out = Path(out) if out is not None else Path("outputs") / recipe.hash()
+    out.mkdir(parents=True, exist_ok=True)
+    with only_process(out):
+        same_recipe(out, recipe)
+        run = runs.Run(out)
+        if not run.done:
+            _train(recipe, out, progress)
+    return run
+
+
+def _train(recipe: Recipe, out: Path, progress: bool) -> None:
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    import torch
+    from datasets import Dataset
+    from transformers import AutoTokenizer
+
+    from onerl import state
+    from onerl.trainer import OneShotTrainer
+
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
+    rows = training_rows(recipe)
+    model = model_path(recipe)
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    check_lengths(recipe, rows, tokenizer)
+    if not (out / "recipe.yaml").exists():
+        runs.write_provenance(out, recipe, [row["prompt"] for row in rows])
+    trainer = OneShotTrainer(recipe, model, Dataset.from_list(rows), out)
+    trainer.add_callback(reporter(recipe, progress))
+    found = state.newest_whole(out)
+    step, folder = found if found else (0, None)
+    state.rewind(out, step, rows=step * recipe.updates_per_step)
+    if not (out / "checkpoints" / state.folder_name(0)).exists():
+        state.save_checkpoint(out, 0, trainer.model, tokenizer)
+    trainer.train(resume_from_checkpoint=str(folder) if folder else None)
+    (out / "DONE").touch()
+
+
+@contextlib.contextmanager
+def only_process(out: Path) -> Iterator[None]:
+    """Holds the folder's lock; the kernel lets go of it when the process ends, however it ends."""
+    if int(os.environ.get("RANK", 0)) > 0:  # one process of a distributed run holds it for all
+        yield
+        return
+    with (out / ".lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(f"out = {str(out)!r}: another process is training there") from None
+        yield
+
+
+def same_recipe(out: Path, recipe: Recipe) -> None:
+    """Refuses a folder that holds the run of another recipe, naming the fields that differ."""
+    path = out / "recipe.yaml"
+    if not path.exists():
+        return
+    ours, theirs = recipe.model_dump(), Recipe.load(path).model_dump()
+    if recipe.hash() != Recipe.load(path).hash():
+        differ = [f"{k} ({theirs[k]!r}, now {ours[k]!r})" for k in ours if ours[k] != theirs[k]]
+        raise ValueError(
+            f"out = {str(out)!r}: holds a run of another recipe, which differs in"
+            f" {', '.join(differ)}; choose another folder"
+        )
+
+
+def training_rows(recipe: Recipe) -> list[dict[str, str]]:
+    """The examples as {"id", "prompt", "answer"}, each label shown to be one the verifier takes."""
+    from onerl import verifier
+
+    rows = []
+    family = recipe.prompt if recipe.prompt != "auto" else recipe.model
+    for problem in problems.examples(recipe.examples):
+        answer = recipe.label if recipe.label is not None else problem.answer
+        if not verifier.verify(f"\\boxed{{{answer}}}", answer):
+            raise ValueError(
+                f"label = {answer!r} of example {problem.id}: the verifier does not accept this"
+                " label as an answer to itself, so no rollout could ever be rewarded"
+            )
+        prompt = prompt_for(problem.question, family, "train")
+        rows.append({"id": problem.id, "prompt": prompt, "answer": answer})
+    return rows
+
+
+def check_lengths(recipe: Recipe, rows: list[dict[str, str]], tokenizer) -> None:
+    for row in rows:
+        length = len(tokenizer(row["prompt"], add_special_tokens=False)["input_ids"])
+        if length > recipe.max_prompt_length:
+            raise ValueError(
+                f"max_prompt_length = {recipe.max_prompt_length}: the prompt of example"
+                f" {row['id']} has {length} tokens"
+            )
+
+
+def model_path(recipe: Recipe) -> str:
+    """What `from_pretrained` takes: the shipped base model's folder for "world"."""
+    if recipe.model != "world":
+        return recipe.model
+    return str(Path(__file__).parent / "world_model")
+
+
+def reporter(recipe: Recipe, progress: bool):
+    """A callback that shows progress and warns of a reward without signal."""
+    from tqdm.auto import tqdm
+    from transformers import TrainerCallback
+
+    def in_jupyter() -> bool:  # papermill has a kernel too, but shows a bar as a wall of text
+        return importlib.util.find_spec("ipywidgets") is not None and "ipykernel" in sys.modules
+
+    class Reporter(TrainerCallback):
+        silent = 0
+        bar = None
+
+        def on_log(self, args, state, control, logs=None, **_):
+            if "reward" not in logs or not state.is_world_process_zero:
+                return
+            self._watch(logs)
+            if progress:
+                self._show(state, logs)
+
+        def _watch(self, logs):
+            self.silent = self.silent + 1 if logs["reward"] == 0 == logs["reward_std"] else 0
+            if self.silent == SILENT_STEPS:
+                logger.warning(
+                    "no rollout was rewarded in the last %d steps: there is nothing to learn from"
+                    " (label, reward or model may be wrong)",
+                    SILENT_STEPS,
+                )
+
+        def _show(self, state, logs):
+            text = f"reward {logs['reward']:.3f}, length {logs['completion_length']:.0f}"
+            if sys.stderr.isatty() or in_jupyter():
+                self.bar = self.bar or tqdm(total=recipe.steps, unit="step")
+                self.bar.set_postfix_str(text)
+                self.bar.update(logs["step"] - self.bar.n)
+            elif logs["step"] % math.ceil(recipe.steps / 10) == 0 or logs["step"] == recipe.steps:
+                print(f"step {logs['step']}/{recipe.steps}: {text}", flush=True)
+
+        def on_train_end(self, args, state, control, **_):
+            if self.bar is not None:
+                self.bar.close()
+
+    return Reporter()
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(prog="python -m onerl.train", description=train.__doc__)
+    parser.add_argument("--params", required=True, help="preset or YAML file of recipe fields")
+    parser.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), dest="fields"
+    )
+    parser.add_argument("--out", help="run folder; default outputs/<hash of the recipe>")
+    given = parser.parse_args(arguments)
+    try:
+        run = train(Recipe.load(given.params, **dict(given.fields)), given.out)
+    except (RecipeError, ValueError) as error:
+        raise SystemExit(f"error: {error}") from None
+    print(f"done: {run.path}")
+
+
+if __name__ == "__main__":
+    main()

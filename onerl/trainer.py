@@ -1,0 +1,384 @@
+"""`OneShotTrainer`: TRL's GRPO loop with the paper's loss, on rollouts that share a prompt.
+
+The loop, the reference model, the optimiser and the mixed precision are TRL's. Overridden are
+leaf methods only, each for one reason given at the method; a test pins their signatures and those
+of the methods relied on (TRL moves fast, and `_generate_and_score_completions` fastest).
+
+The loss is a token mean over all rollouts of an update, weighted per term by the recipe
+(`onerl.loss`). It is computed in chunks of rollouts of one prompt, sorted by length, under a
+budget of tokens; the prompt runs through the model once per chunk, with gradient, and its keys
+and values serve all rollouts of the chunk. Chunks change the memory and the time, not the value.
+
+Covered: one process, or several with replicated weights. Not covered: sharded weights (the
+number of chunks may differ between ranks).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, defaultdict
+from contextlib import nullcontext
+from pathlib import Path
+
+import pandas as pd
+import torch
+import trl.trainer.utils
+from transformers import DynamicCache, PrinterCallback, TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from onerl import loss, runs, state
+from onerl.batches import DataOrder, chunks
+from onerl.recipe import Recipe
+from onerl.rewards import reward_function
+from onerl.sampler import SharedPromptSampler, stream_seed
+
+STATUSES = ("ok", "no-answer", "unparseable", "timeout")  # counted in every row, even when 0
+
+
+def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
+    """The recipe in TRL's words, with every default of TRL that differs from the paper set."""
+    updates, on_gpu = recipe.updates_per_step, torch.cuda.is_available()
+    rollouts = recipe.prompts_per_step * recipe.num_generations
+    return GRPOConfig(
+        output_dir=str(out),
+        seed=recipe.seed,
+        max_steps=recipe.steps * updates,
+        per_device_train_batch_size=rollouts // updates // int(os.environ.get("WORLD_SIZE", 1)),
+        steps_per_generation=updates,
+        gradient_accumulation_steps=1,  # an update is one call of training_step
+        num_generations=recipe.num_generations,
+        max_completion_length=recipe.max_completion_length,
+        temperature=recipe.temperature,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="constant",
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        epsilon=recipe.epsilon,
+        beta=1.0,  # makes TRL score the reference, so that the KL is logged in every run;
+        use_bias_correction_kl=False,  # its coefficient in the loss is the recipe's
+        scale_rewards="none",  # advantages are scaled in _calculate_rewards
+        model_init_kwargs={"dtype": "float32"},
+        bf16=on_gpu,
+        gradient_checkpointing=on_gpu,
+        use_cpu=not on_gpu,
+        shuffle_dataset=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=recipe.save_every * updates,
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+class UpdateNorm(TrainerCallback):
+    """Measures how far an optimiser step moves the weights (L2), Adam's drift included."""
+
+    def on_pre_optimizer_step(self, args, state, control, model=None, **_):
+        self.before = [p.detach().clone() for p in model.parameters() if p.requires_grad]
+
+    def on_optimizer_step(self, args, state, control, model=None, **_):
+        after = [p.detach() for p in model.parameters() if p.requires_grad]
+        moves = torch._foreach_norm(torch._foreach_sub(after, self.before))
+        self.value = torch.stack(moves).norm().item()
+        del self.before
+
+
+class OneShotTrainer(GRPOTrainer):
+    """Trains `model` (a folder or hub id) on `examples`, rows of {"prompt": str, "answer": str}.
+
+    Writes metrics.jsonl, rollouts/, checkpoints/ and state/ into the folder `out`.
+    `trainer.train(resume_from_checkpoint=...)` takes a folder of state/ (see `onerl.state`).
+
+    Raises ValueError for a backend that is not built yet, or that this model does not support.
+    """
+
+    def __init__(self, recipe: Recipe, model: str, examples, out: Path, callbacks=()):
+        if recipe.backend not in ("auto", "torch", "transformers"):
+            raise ValueError(
+                f"backend = {recipe.backend!r}: not built yet; allowed: auto, torch, transformers"
+            )
+        self.recipe, self.out, self.update_norm = recipe, Path(out), UpdateNorm()
+        super().__init__(
+            model=str(model),
+            reward_funcs=reward_function(recipe),
+            args=trl_config(recipe, out),
+            train_dataset=examples,
+            callbacks=[self.update_norm, *callbacks],
+        )
+        self.remove_callback(PrinterCallback)
+        self.own_sampler = None
+        if recipe.backend != "transformers":
+            self.own_sampler = SharedPromptSampler(self.accelerator.unwrap_model(self.model))
+        # TRL's fused head computes in tiles of 4096 x 32768 whatever the vocabulary's size
+        vocabulary = self.model.config.get_text_config().vocab_size
+        tile = trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE
+        trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = min(tile, vocabulary)
+
+    @property
+    def rollout_step(self) -> int:
+        """Rollout steps done; `_step` counts the updates begun."""
+        return self._step // self.args.steps_per_generation
+
+    # -- data and optimiser ---------------------------------------------------------------------
+
+    def _get_train_sampler(self, dataset=None):
+        """TRL's own order trains nothing on one row and is not the same after a resume."""
+        return DataOrder(self.recipe, len(dataset if dataset is not None else self.train_dataset))
+
+    def get_decay_parameter_names(self, model):
+        """All of them, as in the released code; transformers leaves out biases and norms."""
+        return [name for name, _ in model.named_parameters()]
+
+    # -- rollouts and rewards -------------------------------------------------------------------
+
+    def _tokenize_prompts(self, prompts: list):
+        """The rendered prompt is final: a begin-of-sequence token is in its text if wanted."""
+        encoded = self.processing_class(text=prompts, add_special_tokens=False)
+        return encoded["input_ids"], None, {}
+
+    def _generate_single_turn(
+        self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False
+    ):
+        """Samples with the shared-prompt sampler, each rollout from its own stream."""
+        started = time.perf_counter()
+        if self.own_sampler is None:
+            completions, logprobs = super()._generate_single_turn(
+                prompt_ids, images, multimodal_fields, num_generations, has_tool_images
+            )
+        else:
+            first = self.accelerator.process_index * len(prompt_ids)
+            groups = defaultdict(list)
+            for row, prompt in enumerate(prompt_ids):
+                groups[tuple(prompt)].append(row)
+            rows = [row for group in groups.values() for row in group]
+            step, seed = self.rollout_step, self.recipe.seed
+            rollouts = self.own_sampler.sample(
+                list(groups),
+                [len(group) for group in groups.values()],
+                max_new_tokens=self.max_completion_length,
+                temperature=self.temperature,
+                eos_ids=set(self.eos_token_ids),
+                seeds=[stream_seed(seed, step, first + row) for row in rows],
+            )
+            by_row = dict(zip(rows, rollouts, strict=True))
+            completions = [by_row[row].token_ids for row in range(len(rows))]
+            logprobs = [by_row[row].logprobs for row in range(len(rows))]
+        self.seconds["rollout"] = time.perf_counter() - started
+        return completions, logprobs
+
+    def _calculate_rewards(self, inputs, prompts, completions, completion_ids_list):
+        """Hands TRL advantages with the paper's 1e-6; TRL then only subtracts a mean of zero."""
+        rewards = super()._calculate_rewards(inputs, prompts, completions, completion_ids_list)
+        self.rewards = rewards[:, 0]
+        return loss.group_advantages(self.rewards, self.num_generations)[:, None]
+
+    # -- scoring --------------------------------------------------------------------------------
+
+    def _score(self, model, prompt, completions, mask):
+        """Log-probabilities and entropies, shape (n, C), of n completions of one prompt.
+
+        `prompt` has shape (P,), completions and mask (n, C), padded on the right. The entropies
+        are None for the reference model.
+        """
+        cache, head = None, prompt
+        if len(prompt) > 1 and not self.args.gradient_checkpointing:  # which forbids a cache
+            cache, head = DynamicCache(), prompt[-1:]
+            backbone = self.accelerator.unwrap_model(model).base_model
+            with self.accelerator.autocast():
+                past = backbone(input_ids=prompt[None, :-1], use_cache=True).past_key_values
+            for index, layer in enumerate(past.layers):
+                keys, values = (x.expand(len(mask), -1, -1, -1) for x in (layer.keys, layer.values))
+                cache.update(keys, values, index)
+        ids = torch.cat([head.expand(len(mask), -1), completions], 1)
+        labels = torch.full_like(ids, -100)
+        labels[:, len(head) :] = completions.masked_fill(mask == 0, -100)
+        with self.accelerator.autocast():  # no mask: padding comes last, so nothing sees it
+            out = model(input_ids=ids, labels=labels, past_key_values=cache, fused_lm_head=True)
+        width = completions.shape[1]
+        return out.log_probs[:, -width:], None if out.entropy is None else out.entropy[:, -width:]
+
+    def _chunks(self, prompt_ids, prompt_mask, completion_mask, rows=None):
+        """Rows, their prompt without padding, and the width of their longest completion."""
+        pairs = zip(prompt_ids, prompt_mask, strict=True)
+        prompts = [tuple(ids[mask == 1].tolist()) for ids, mask in pairs]
+        lengths = completion_mask.sum(1).tolist()
+        rows = range(len(lengths)) if rows is None else rows
+        for group in chunks(prompts, lengths, rows, self.recipe.token_budget):
+            prompt = torch.tensor(prompts[group[0]], device=prompt_ids.device)
+            yield torch.tensor(group, device=prompt_ids.device), prompt, max(lengths[group[-1]], 1)
+
+    def _get_per_token_logps_and_entropies(
+        self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, **_
+    ):
+        """The passes without gradient (old policy, reference), in the same chunks as the loss."""
+        split = input_ids.shape[1] - logits_to_keep
+        prompt_ids, completions = input_ids[:, :split], input_ids[:, split:]
+        prompt_mask, mask = attention_mask[:, :split], attention_mask[:, split:]
+        logps = torch.zeros(completions.shape, device=input_ids.device)
+        for rows, prompt, width in self._chunks(prompt_ids, prompt_mask, mask):
+            scored, _ = self._score(
+                model, prompt, completions[rows, :width], mask[rows, :width]
+            )
+            logps[rows, :width] = scored.float()
+        return logps, None, None
+
+    # -- one update -----------------------------------------------------------------------------
+
+    def training_step(self, model, inputs, num_items_in_batch=None):
+        """Backward through one update, chunk by chunk; returns the loss."""
+        self.started, self.terms = time.perf_counter(), defaultdict(float)
+        if self._step % self.args.steps_per_generation == 0:
+            self.seconds = {"rollout": 0.0}
+        # TRL shuffles rollouts with the global generator; seeded per step it needs no saving
+        torch.manual_seed(stream_seed(self.recipe.seed, self.rollout_step, -1))
+        model.train()
+        batch = self._prepare_inputs(inputs)
+        updating = time.perf_counter()
+        total = self.backward(model, batch)
+        self.batch = batch
+        self.seconds["update"] = time.perf_counter() - updating
+        self._step += 1
+        return total
+
+    def backward(self, model, batch) -> torch.Tensor:
+        """Add the gradient of the loss of `batch` to the parameters; returns the loss.
+
+        Rollouts whose gradient is zero (no advantage, and neither KL nor entropy in the loss) are
+        only scored for the metrics.
+        """
+        recipe, mask = self.recipe, batch["completion_mask"]
+        processes = self.accelerator.num_processes
+        tokens = self.accelerator.reduce(mask.sum(), "sum").clamp(min=1)
+        batch = {**batch, "weights": (processes / tokens).expand(len(mask))}
+        learns = (batch["advantages"] != 0) & (recipe.policy_loss != 0)
+        learns |= recipe.beta != 0 or recipe.entropy_coef != 0 or processes > 1
+        total = torch.zeros((), device=mask.device)
+        plan = [
+            (chunk, with_gradient)
+            for with_gradient in (False, True)
+            for chunk in self._chunks(
+                batch["prompt_ids"],
+                batch["prompt_mask"],
+                mask,
+                (learns == with_gradient).nonzero().squeeze(1).tolist(),
+            )
+        ]
+        for i, ((rows, prompt, width), with_gradient) in enumerate(plan):
+            part = {"prompt": prompt}
+            for key, value in batch.items():
+                if torch.is_tensor(value) and value.ndim and not key.startswith("prompt"):
+                    part[key] = value[rows, :width] if value.ndim == 2 else value[rows]
+            sync = self.accelerator.no_sync(model) if i + 1 < len(plan) else nullcontext()
+            with sync, torch.set_grad_enabled(with_gradient):
+                part_loss = self._compute_loss(model, part)
+                if with_gradient:
+                    self.accelerator.backward(part_loss)
+            total += part_loss.detach()
+        for parameter in model.parameters():  # so that weight decay acts without a gradient too
+            if parameter.requires_grad and parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+        return total
+
+    def _compute_loss(self, model, inputs):
+        """The chunk's share of the loss, the terms added to `self.terms`."""
+        recipe, mask = self.recipe, inputs["completion_mask"]
+        logps, entropies = self._score(model, inputs["prompt"], inputs["completion_ids"], mask)
+        weights = inputs["weights"][:, None] * mask
+        old = inputs.get("old_per_token_logps", logps.detach())
+        policy, clipped = loss.policy_term(logps, old, inputs["advantages"], recipe.epsilon)
+        kl = loss.kl_term(logps, inputs["ref_per_token_logps"], recipe.kl_clamp)
+        parts = {
+            "policy_loss": (policy, recipe.policy_loss),
+            "kl": (kl, recipe.beta),
+            "entropy": (entropies, -recipe.entropy_coef),
+            "clip_frac": (clipped.float(), 0.0),
+        }
+        total = torch.zeros((), device=mask.device)
+        for name, (values, coefficient) in parts.items():
+            term = (values * weights).sum()
+            self.terms[name] += term.detach()
+            if coefficient != 0:
+                total = total + coefficient * term
+        return total
+
+    # -- records --------------------------------------------------------------------------------
+
+    def log(self, logs, start_time=None):
+        """A row of metrics.jsonl per update; TRL's own metrics go to its log as ever."""
+        if "loss" in logs:
+            row = self._row(logs)
+            if self.is_world_process_zero():
+                runs.append_jsonl(self.out / "metrics.jsonl", row)
+            logs.update(row)
+        super().log(logs, start_time)
+
+    def _row(self, logs: dict) -> dict:
+        groups, mask = self.rewards.view(-1, self.num_generations), self.batch["completion_mask"]
+        counts = Counter(self._logs["extra"]["status"])
+        ended = torch.isin(
+            self.batch["completion_ids"], torch.tensor(self.eos_token_ids, device=mask.device)
+        )
+        reduced = {
+            "completion_length": mask.sum(1).float().mean(),
+            "truncated": 1 - (ended & (mask == 1)).any(1).float().mean(),
+            **self.terms,
+        }
+        means = {k: self.accelerator.reduce(v, "mean").item() for k, v in reduced.items()}
+        return {
+            "step": (self._step - 1) // self.args.steps_per_generation + 1,
+            "update": self._step,
+            "reward": self.rewards.mean().item(),
+            "reward_std": self.rewards.std().item(),
+            "frac_zero_std": (groups == groups[:, :1]).all(1).float().mean().item(),
+            **{key: means[key] for key in ("policy_loss", "kl", "entropy")},
+            "loss": logs["loss"],
+            "grad_norm": logs["grad_norm"],
+            "update_norm": self.update_norm.value,
+            **{key: means[key] for key in ("completion_length", "truncated", "clip_frac")},
+            **{f"status/{name}": counts[name] for name in (*STATUSES, *sorted(counts))},
+            "learning_rate": logs["learning_rate"],
+            **{f"seconds/{name}": value for name, value in self.seconds.items()},
+            "seconds/step": time.perf_counter() - self.started,
+        }
+
+    # -- checkpoints and resume -----------------------------------------------------------------
+
+    def _save_checkpoint(self, model, trial):
+        """Whole or invisible, in the layout of a run folder instead of TRL's."""
+        step = self.rollout_step
+        if self.is_world_process_zero():
+            self._save_rollouts(step)
+            policy = self.accelerator.unwrap_model(self.model)
+            state.save_checkpoint(self.out, step, policy, self.processing_class)
+            state.save_state(self.out, step, self.optimizer, self.state)
+        self.accelerator.wait_for_everyone()
+
+    def _save_rollouts(self, step: int) -> None:
+        logs = self._logs
+        table = pd.DataFrame(
+            {
+                "step": step,
+                "prompt": list(logs["prompt"]),
+                "completion": list(logs["completion"]),
+                "reward": self.rewards.tolist(),
+                "advantage": list(logs["advantages"]),
+                **{name: list(values) for name, values in sorted(logs["extra"].items())},
+            }
+        )
+        folder = self.out / "rollouts"
+        folder.mkdir(exist_ok=True)
+        part = folder / f"{state.folder_name(step)}.part"
+        table.to_parquet(part)
+        part.replace(part.with_suffix(".parquet"))
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        name = Path(resume_from_checkpoint).name
+        state.load_weights(model or self.model, self.out / "checkpoints" / name)
+
+    def _load_optimizer_and_scheduler(self, checkpoint):
+        """Also restores TRL's count of updates, which it forgets (the rate is constant)."""
+        if checkpoint is not None:
+            state.load_optimizer(self.optimizer, Path(checkpoint))
+            self._step = self.state.global_step
