@@ -25,7 +25,7 @@ import re
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ from tqdm import tqdm
 
 from onerl.base_model import FOLDER
 from onerl.problems import Problem, benchmark
-from onerl.prompts import prompt_for, prompt_sha256
+from onerl.prompts import family_of, prompt_for, prompt_sha256
 from onerl.report import Report, paired_difference
 from onerl.verifier import grade_many
 
@@ -70,11 +70,12 @@ PROTOCOLS = {
 
 def evaluate(
     model: str | Path | tuple[int, Path],
-    benchmarks: Sequence[str] = ("world",),
+    benchmarks: str | Sequence[str] = ("world",),
     *,
     samples: int | None = None,
     temperature: float | None = None,
     max_completion_length: int | None = None,
+    prompt: str = "auto",
     prefix: str = "",
     limit: int | None = None,
     seed: int = 0,
@@ -87,6 +88,7 @@ def evaluate(
         model: "world" (the shipped base model), a folder, a hub id, or a (step, folder) pair from
             `Run.checkpoints`.
         samples, temperature, max_completion_length: each benchmark's own protocol where None.
+        prompt: a family of `onerl.prompts.STRINGS`; "auto" tells it by the model.
         prefix: text every answer is forced to begin with. With the careful opening on the
             untouched base model this gives the elicitation ceiling.
         limit: only so many problems of each benchmark, evenly spaced.
@@ -96,22 +98,22 @@ def evaluate(
         ValueError: an argument is out of range, a benchmark has an empty answer or a duplicated
             id, or `out` holds answers that were sampled in another way.
     """
+    names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
     plans = [
         (
             name,
             problems_of(name, limit),
             _protocol(name, samples, temperature, max_completion_length),
         )
-        for name in benchmarks
+        for name in names
     ]
     if not plans:
         raise ValueError("benchmarks: name at least one, for example ['world']")
-    answers, tables = _Answers(model, seed, prefix), []
+    answers, tables = _Answers(model, seed, prompt, prefix), []
     for name, problems, protocol in plans:
         folder = None if out is None else Path(out) / name
         if folder is not None:
-            settings = {"model": _fingerprint(model), "seed": seed, "prefix": prefix}
-            _claim(folder, settings | {"limit": limit} | asdict(protocol))
+            _claim(folder, answers.settings | {"limit": limit} | asdict(protocol))
         size = max(1, BATCH // protocol.samples)
         starts = range(0, len(problems), size)
         for start in tqdm(starts, desc=name, disable=not progress, mininterval=1.0):
@@ -171,8 +173,17 @@ class _Answers:
     A finished evaluation therefore reads nothing but its records.
     """
 
-    def __init__(self, model: str | Path | tuple[int, Path], seed: int, prefix: str):
-        self.model, self.seed, self.prefix, self.sampler = _location(model), seed, prefix, None
+    def __init__(self, model: str | Path | tuple[int, Path], seed: int, prompt: str, prefix: str):
+        folder = model[1] if isinstance(model, tuple) else model
+        self.model = str(FOLDER if folder == "world" else folder)
+        self.family = family_of(self.model if prompt == "auto" else prompt)
+        self.seed, self.prefix, self.sampler = seed, prefix, None
+
+    @cached_property
+    def settings(self) -> dict:
+        """What the answers depend on beside the protocol."""
+        weights = _fingerprint(self.model)
+        return {"model": weights, "prompt": self.family, "prefix": self.prefix, "seed": self.seed}
 
     def _load(self) -> None:
         import torch
@@ -195,7 +206,7 @@ class _Answers:
 
         if self.sampler is None:
             self._load()
-        prompts = [prompt_for(p.question, self.tokenizer, "eval") for p in problems]
+        prompts = [prompt_for(p.question, self.family, "eval", self.tokenizer) for p in problems]
         encode = partial(self.tokenizer.encode, add_special_tokens=False)
         forced = len(encode(self.prefix)) if self.prefix else 0
         seeds = [
@@ -277,15 +288,8 @@ def _protocol(name: str, samples, temperature, max_completion_length) -> Protoco
     return protocol
 
 
-def _location(model: str | Path | tuple[int, Path]) -> str:
-    if isinstance(model, tuple):
-        model = model[1]
-    return str(FOLDER if model == "world" else model)
-
-
-def _fingerprint(model: str | Path | tuple[int, Path]) -> str:
+def _fingerprint(location: str) -> str:
     """sha256 over a folder's weights, so that kept answers are never taken for another model's."""
-    location = _location(model)
     digest = hashlib.sha256()
     weights = sorted(Path(location).glob("*.safetensors"))
     for file in weights:

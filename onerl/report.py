@@ -39,7 +39,8 @@ code: share of answers that reason in code. length: mean length in tokens; all o
 
 REFLECTION = re.compile("rethink|recheck|recalculate", re.IGNORECASE)
 CODE = re.compile(
-    r"```|\bprint\s*\(|\bdef\s+\w+\s*\(|^\s*(?:import|from)\s+\w+|\bpython\b",
+    r"```|\bprint\s*\(|\bdef\s+\w+\s*\(|\bpython\b"
+    r"|^\s*import\s+\w+(?:\s+as\s+\w+)?\s*$|^\s*from\s+\w+\s+import\b",
     re.IGNORECASE | re.MULTILINE,
 )
 TABLE_COLUMNS = ["benchmark", "metric", "n", "k", "value", "low", "high"]
