@@ -22,6 +22,7 @@ import hashlib
 import json
 import os
 import re
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -30,10 +31,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from onerl.base_model import FOLDER
-from onerl.problems import Problem, benchmark
+from onerl.problems import Problem, benchmark, examples
 from onerl.prompts import family_of, prompt_for, prompt_sha256
 from onerl.report import Report, paired_difference
 from onerl.verifier import grade_many
@@ -41,6 +41,7 @@ from onerl.verifier import grade_many
 __all__ = ["PROTOCOLS", "Protocol", "Report", "evaluate", "paired_difference", "rescore"]
 
 BATCH = 256  # rollouts sampled, graded and kept together
+SAY_EVERY = 10  # seconds between two lines of progress
 
 LAST_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
 STOP_TOKENS = ("<|im_end|>", "<|endoftext|>", "</s>")
@@ -93,6 +94,7 @@ def evaluate(
             untouched base model this gives the elicitation ceiling.
         limit: only so many problems of each benchmark, evenly spaced.
         out: folder that keeps the answers; what is there already is not sampled again.
+        progress: print how far it is, every 10 seconds.
 
     Raises:
         ValueError: an argument is out of range, a benchmark has an empty answer or a duplicated
@@ -111,20 +113,24 @@ def evaluate(
         raise ValueError("benchmarks: name at least one, for example ['world']")
     answers, tables = _Answers(model, seed, prompt, prefix), []
     for name, problems, protocol in plans:
-        folder = None if out is None else Path(out) / name
+        folder = None if out is None else Path(out) / name.replace(":", "-")
         if folder is not None:
             _claim(folder, answers.settings | {"limit": limit} | asdict(protocol))
         size = max(1, BATCH // protocol.samples)
-        starts = range(0, len(problems), size)
-        for start in tqdm(starts, desc=name, disable=not progress, mininterval=1.0):
+        said = time.monotonic()
+        for start in range(0, len(problems), size):
             part = None if folder is None else folder / f"from-{start:05d}.parquet"
             if part is not None and part.exists():
                 tables.append(pd.read_parquet(part))
                 continue
-            rows = answers.sample(name, problems[start : start + size], protocol)
+            batch = problems[start : start + size]
+            rows = answers.sample(name, batch, protocol)
             tables.append(_graded(rows, grade_many))
             if part is not None:
                 _write_parquet(tables[-1], part)
+            if progress and time.monotonic() - said > SAY_EVERY:
+                said = time.monotonic()
+                print(f"{name}: {start + len(batch)} of {len(problems)} problems", flush=True)
     return Report(pd.concat(tables, ignore_index=True))
 
 
@@ -146,12 +152,14 @@ def rescore(records: pd.DataFrame, grader: Callable[[str, str], bool] | None = N
 
 
 def problems_of(name: str, limit: int | None = None) -> list[Problem]:
-    """A benchmark's problems, checked; `limit` of them, evenly spaced, where given.
+    """A benchmark's problems (or the world's examples, "world:pi1"), checked.
+
+    With a limit only so many of them, evenly spaced.
 
     Raises:
         ValueError: an answer is empty, an id occurs twice, or the limit is not positive.
     """
-    problems = benchmark(name)
+    problems = examples(name) if name.startswith("world:") else benchmark(name)
     ids = [problem.id for problem in problems]
     doubled = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
     empty = [problem.id for problem in problems if not problem.answer.strip()]
@@ -188,9 +196,11 @@ class _Answers:
     def _load(self) -> None:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.utils import logging
 
         from onerl.sampler import SharedPromptSampler
 
+        logging.disable_progress_bar()
         self.tokenizer = AutoTokenizer.from_pretrained(self.model)
         model = AutoModelForCausalLM.from_pretrained(self.model)
         model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
@@ -273,7 +283,8 @@ def _protocol(name: str, samples, temperature, max_completion_length) -> Protoco
         "max_completion_length": max_completion_length,
     }
     protocol = replace(
-        PROTOCOLS.get(name, GREEDY), **{k: v for k, v in given.items() if v is not None}
+        PROTOCOLS.get(name.split(":")[0], GREEDY),
+        **{k: v for k, v in given.items() if v is not None},
     )
     if protocol.samples < 1 or protocol.temperature < 0 or protocol.max_completion_length < 1:
         raise ValueError(
@@ -324,7 +335,7 @@ def _write_parquet(records: pd.DataFrame, file: Path) -> None:
 
 def _replace(file: Path, content: bytes) -> None:
     """Write aside, sync, rename: a killed evaluation leaves no half batch."""
-    aside = file.with_name(file.name + ".partial")
+    aside = file.with_name(f"{file.name}.{os.getpid()}.partial")
     with aside.open("wb") as opened:
         opened.write(content)
         opened.flush()

@@ -78,7 +78,7 @@ class Report:
                     [name, metric, len(values), k, *_percent(metric, mean_interval(values))]
                 )
             if k > 1:
-                rows.append(self.pass_at(k, name))
+                rows.append([name, f"pass@{k}", len(values), k, *self.pass_at(k, name)])
         if len(self.benchmarks) > 1:
             groups = [self.values(name) for name in self.benchmarks]
             n = sum(map(len, groups))
@@ -98,12 +98,11 @@ class Report:
         """k: how often each problem of the benchmark was sampled."""
         return int(self.records.loc[self.records["benchmark"] == benchmark, "sample"].max()) + 1
 
-    def pass_at(self, k: int, benchmark: str) -> list:
-        """The table's row for the unbiased pass@k."""
+    def pass_at(self, k: int, benchmark: str) -> Interval:
+        """Unbiased pass@k in percent: the chance that k of the samples hold a right one."""
         n = self.samples(benchmark)
-        right = self.values(benchmark) * n
-        values = [pass_at_k(n, round(c), k) for c in right]
-        return [benchmark, f"pass@{k}", len(values), n, *_percent("", mean_interval(values))]
+        right = (self.values(benchmark) * n).round().astype(int)
+        return Interval(*_percent("", mean_interval([pass_at_k(n, c, k) for c in right])))
 
 
 def paired_difference(

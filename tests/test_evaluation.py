@@ -195,7 +195,7 @@ def test_truncation_length_reflection_and_code_are_counted():
 def test_pass_at_k_rises_with_k_and_is_the_share_of_solved_problems_at_the_end():
     right, wrong = "\\boxed{4}", "\\boxed{5}"
     report = answered([right, wrong, wrong, wrong] + [wrong] * 4, samples=4)
-    rates = [report.pass_at(k, "toy")[4] for k in (1, 2, 3, 4)]
+    rates = [report.pass_at(k, "toy").value for k in (1, 2, 3, 4)]
     assert rates == pytest.approx([12.5, 25, 37.5, 50])
 
 
@@ -262,6 +262,13 @@ def test_a_limit_takes_problems_from_the_whole_benchmark(toy):
 def test_bad_arguments_stop_before_the_model_is_loaded(toy, arguments, named):
     with pytest.raises(ValueError, match=named):
         evaluate("no/such/model", **{"benchmarks": ["toy"], "prompt": "world", **arguments})
+
+
+def test_a_training_example_can_be_a_benchmark(tiny_model_dir, tmp_path):
+    arguments = {"samples": 16, "temperature": 1.0, "out": tmp_path, **SETTINGS}
+    records = evaluate(tiny_model_dir, "world:pi1", **arguments).records
+    assert set(records["gold"]) == {"6.8"}
+    assert len(records) == 16
 
 
 def test_unknown_metric_names_the_known_ones():
