@@ -182,18 +182,23 @@ def _hash(name: str, salt: int) -> int:
 
 
 # Sample points for floating point: positive ones first, because most answers live there.
-_WHOLE = frozenset(("fact", "binom", "floor", "ceil", "mod", "gcd", "lcm"))
+_COUNTED = frozenset(("fact", "binom", "gcd", "lcm"))
+_WHOLE = _COUNTED | {"floor", "ceil", "mod"}
+_COUNTERS = frozenset("n m k p q N M K i j".split())  # variables that stand for whole numbers
 
 
 def sample_points(trees: tuple, names: frozenset[str]) -> list[dict]:
     """Points at which to compare `trees`; whole numbers where factorials and floors occur."""
     if not names:
         return [{}]
-    if any(contains(tree, _WHOLE) for tree in trees):
-        return [{n: complex(3 + _hash(n, salt) % (5 + salt)) for n in names} for salt in range(12)]
     points = []
+    if any(contains(tree, _WHOLE) for tree in trees):
+        points = [{n: complex(3 + _hash(n, salt) % (5 + salt)) for n in names} for salt in range(12)]
+        if any(contains(tree, _COUNTED) for tree in trees) or names <= _COUNTERS:
+            return points
     for salt in range(7):
-        point = {name: complex(0.4 + _hash(name, salt) % 10_007 / 4_300) for name in names}
+        scale = 25 if salt in (3, 6) else 1
+        point = {n: complex(0.4 + _hash(n, salt) % 10_007 / 4_300 * scale) for n in names}
         if salt >= 4:
             point = {n: -v if _hash(n, salt) % 2 else v for n, v in point.items()}
         points.append(point)

@@ -3,16 +3,18 @@
 import re
 from dataclasses import dataclass
 
-from onerl.verifier.compare import Comparison, plain_text
+from onerl.verifier.compare import Comparison
 from onerl.verifier.engine import ENGINE
 from onerl.verifier.extract import MAX_ANSWER, extract
 from onerl.verifier.policy import DEFAULT
 from onerl.verifier.structure import read_answer
 from onerl.verifier.tokens import Unreadable, strip_wrapping
+from onerl.verifier.values import needs_engine
 
 _LETTER = re.compile(r"\(?\s*([A-J])\s*\)?[.:]?")
 _FONT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textrm|mbox|textit|operatorname)\s*\{([^{}]*)\}")
-_CHOSEN = re.compile(r"(?:option|choice|answer)?\s*\(?\s*([A-Ja-j])\s*\)?(?:$|[.):]\s*.*)", re.S | re.I)
+_CHOSEN = re.compile(r"(?:option|choice|answer)?:?\s*\(?\s*([A-Ja-j])\s*(?:\)?[.:]?$|[.:)]+\s*(?![,;/|])(.*))", re.S | re.I)
+_OTHER_CHOICE = re.compile(r"\b(?:or|and|not|[A-J])\b")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ def judge(answer: str, gold: str, ask=None, policy=DEFAULT) -> tuple[bool, str, 
     letter = _LETTER.fullmatch(_bare(gold))
     if letter:
         chosen = _CHOSEN.fullmatch(_bare(answer))
-        return bool(chosen) and chosen[1].upper() == letter[1], "ok", "choice"
+        right = bool(chosen) and chosen[1].upper() == letter[1]
+        return right and not _OTHER_CHOICE.search(chosen[2] or ""), "ok", "choice"
     comparison = Comparison(policy, ask)
     status, rule = "unparseable", "unreadable"
     for group_digits in _readings(answer, gold):
@@ -50,8 +53,14 @@ def judge(answer: str, gold: str, ask=None, policy=DEFAULT) -> tuple[bool, str, 
         if comparison.equal(first, second):
             return True, "ok", comparison.rule
         rule = comparison.rule
-    if status == "unparseable" and plain_text(_bare(gold)) == plain_text(_bare(answer)) and _spelled(gold) == _spelled(answer):
-        return True, "ok", "identical"
+    if status == "unparseable":
+        if _spelled(gold) == _spelled(answer):
+            return True, "ok", "identical"
+        first, second = strip_wrapping(gold), strip_wrapping(answer)
+        if needs_engine(first) or needs_engine(second):
+            if comparison.confirm_latex(first, second):
+                return True, "ok", "symbolic"
+            return False, comparison.undecided or "ok", comparison.rule
     return False, comparison.undecided or status, rule
 
 
@@ -61,6 +70,7 @@ def _spelled(text):
 
 def _bare(text: str) -> str:
     for _ in range(3):
+        text = re.sub(r"\\(?:displaystyle|left|right|[,;! ])", "", text)
         text = _FONT.sub(r"\1", strip_wrapping(text))
     return text.replace("\\", "").strip()
 

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from onerl.verifier import units
 from onerl.verifier.expression import parse
-from onerl.verifier.tokens import Token, Unreadable, spell, tokenise
+from onerl.verifier.tokens import FUNCTIONS, Token, Unreadable, spell, tokenise
 
 _MAX_READ_DEPTH = 8
 # Words that change what a number says; next to one of them it is not read as the answer.
@@ -26,6 +26,7 @@ _PAIRS = {"(": ")", "[": "]", "\\{": "\\}", "{": "}", "langle": "rangle"}
 _MATRICES = frozenset(
     "pmatrix bmatrix vmatrix matrix smallmatrix array Bmatrix Vmatrix gathered".split()
 )
+_ANGLED = FUNCTIONS - {"sqrt"}
 _CASES = frozenset(("cases", "aligned", "align", "gathered"))
 
 
@@ -43,6 +44,7 @@ class Node:
     detail: object = None
     unit: units.Unit | None = None
     mark: str = ""  # "%" or "deg", as written behind a value
+    words: str = ""  # everything written, when it is compared as a text
 
     @cached_property
     def spelling(self) -> str:
@@ -277,7 +279,7 @@ def _read_ratio(tokens, depth):
 def _read_plus_minus(tokens, depth):
     if not any(token.text in ("pm", "mp") for token in tokens):
         return None
-    if any(token.kind == "rel" for token in tokens) or split(tokens, _is_separator)[1]:
+    if tokens[0].text == "\\{" or any(token.kind == "rel" for token in tokens) or split(tokens, _is_separator)[1]:
         return None
     versions = []
     for plus, minus in (("+", "-"), ("-", "+")):
@@ -328,6 +330,7 @@ def is_name(tokens: list[Token]) -> bool:
 
 def _read_value(tokens: list[Token]) -> Node:
     """An expression with its unit, percent or degree mark, or a text."""
+    words = spell(tokens)
     tokens = _without_words(tokens)
     spelling = spell(tokens)
     if spelling == "emptyset" or spelling.lower() in _NAMES_EMPTY:
@@ -336,15 +339,15 @@ def _read_value(tokens: list[Token]) -> Node:
         ends = [read([Token("op", sign), Token("cmd", "infty")]) for sign in "-+"]
         return Node("tuple", tokens, ends, detail="()")
     if any(token.kind in ("text", "word") for token in tokens):
-        return Node("text", tokens)
+        return Node("text", tokens, words=words)
     tokens, unit, mark = _without_unit(tokens)
     if not tokens:
         raise Unreadable("a unit without a number")
     if tokens[0].text == "(" and matching(tokens, 0) == len(tokens) - 1:
         tokens = tokens[1:-1]
     if any(token.kind == "unit" for token in tokens):
-        return Node("text", tokens)
-    return Node("value", tokens, unit=unit, mark=mark)
+        return Node("text", tokens, words=words)
+    return Node("value", tokens, unit=unit, mark=mark, words=words)
 
 
 def _without_words(tokens: list[Token]) -> list[Token]:
@@ -397,7 +400,9 @@ def _without_unit(tokens: list[Token]) -> tuple[list[Token], units.Unit | None, 
                 tokens = tokens[:-1]
     mark = ""
     texts = [token.text for token in tokens]
-    if texts and texts[-1] == "%":
+    if any(token.kind == "cmd" and token.text in _ANGLED for token in tokens):
+        pass  # \sin 90^\circ: the mark belongs to the argument
+    elif texts and texts[-1] == "%":
         tokens, mark = tokens[:-1], "%"
     elif texts[-4:] == ["^", "{", "circ", "}"]:
         tokens, mark = tokens[:-4], "deg"

@@ -86,8 +86,8 @@ _WORD_TOKENS = {
 }  # fmt: skip
 # Short plain words that are not products of variables.
 _ENGLISH = frozenset(
-    "no yes not all odd any one two six ten the nan inf its per for are non zoo and oo if is of so we "
-    "us by at to on as an be it the day sum red".split()
+    "no yes not all odd any one two six ten the nan inf its per for are non zoo and oo if is of "
+    "the day sum red".split()
 )
 _LEXEME = re.compile(
     r"(?P<space>\s+|~|\\[,;:!> ]|\\$)"
@@ -96,7 +96,7 @@ _LEXEME = re.compile(
     r"|\\(?P<cmd>[A-Za-z]+)\*?"
     r"|\\(?P<escaped>.)"
     r"|(?P<word>[A-Za-z]+)"
-    r"|(?P<sign><=|>=|!=|:=|\*\*|.)",
+    r"|(?P<sign><=|>=|!=|:=|\.\.\.+|\*\*|.)",
     re.S,
 )
 _BRACKETS = {"(": "open", "[": "open", "{": "open", ")": "close", "]": "close", "}": "close"}
@@ -107,7 +107,9 @@ _SURE_GROUPS = re.compile(
 )
 _MAYBE_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,])")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
-_CLOCK = re.compile(r"(\d)\s*\\?,?\s*(?:\\text\s*\{\s*)?\b([ap])\.?\s?m\b\.?(?:\s*\})?", re.I)
+_CLOCK = re.compile(
+    r"(:\d\d)\s*\\?,?\s*(?:\\(?:text|mathrm)\s*\{\s*)?([ap])\.?\s?m\b\.?(?:\s*\})?", re.I
+)
 _TRAILING = ".,;:"
 
 
@@ -149,12 +151,19 @@ def clean(text: str, *, group_digits: bool) -> str:
     text = _CLOCK.sub(r"\1 \\text{\2m}", text)
     text = _SURE_GROUPS.sub(_ungroup, text)
     if group_digits:
-        text = _MAYBE_GROUPS.sub(_ungroup, text)
+        text = _MAYBE_GROUPS.sub(_ungroup_outside_brackets, text)
     return text
 
 
 def _ungroup(match: re.Match) -> str:
     return match[1] + re.sub(r"\D", "", match[2])
+
+
+def _ungroup_outside_brackets(match: re.Match) -> str:
+    """(12,102) is a point or an interval; 12,102 may be a number."""
+    before = match.string[: match.start()]
+    inside = sum(before.count(c) for c in "([") > sum(before.count(c) for c in ")]")
+    return match[0] if inside or before.rstrip().endswith("\\{") else _ungroup(match)
 
 
 def tokenise(text: str, *, group_digits: bool = True) -> list[Token]:
@@ -229,6 +238,8 @@ def _sign(value: str, out: list[Token], space: bool) -> None:
         out.append(Token("op", value, space))
     elif value == ".":
         out.append(Token("op", ".", space))
+    elif value.startswith("..."):
+        out.append(Token("cmd", "dots", space))
     else:
         raise Unreadable(repr(value))
 
@@ -304,6 +315,8 @@ def _word(word: str, out: list[Token], space: bool) -> None:
     elif lower in _WORD_TOKENS and (lower != "in" or previous is None or previous.kind == "letter"):
         kind, text = _WORD_TOKENS[lower]
         out.append(Token("rel" if lower == "in" else kind, text, space))
+    elif word in ("C", "F") and previous is not None and _is_degree(out):
+        out.append(Token("unit", lower, space))
     elif len(word) == 1:
         out.append(Token("letter", word, space))
     elif (units.is_unit(word) or units.is_modifier(word)) and _measures(previous):
@@ -315,11 +328,18 @@ def _word(word: str, out: list[Token], space: bool) -> None:
             out.append(Token("letter", letter, space and index == 0))
 
 
+_BEFORE_UNITS = frozenset(("/", "%", "*", "pi", "circ"))
+
+
 def _measures(token: Token | None) -> bool:
     """Whether a unit can follow: after a number, a bracket or another unit."""
     if token is None:
         return False
-    return token.kind in ("num", "close", "unit", "text", "word") or token.text in ("/", "%", "*", "pi")
+    return token.kind in ("num", "close", "unit", "text", "word") or token.text in _BEFORE_UNITS
+
+
+def _is_degree(out: list[Token]) -> bool:
+    return any(token.text == "circ" for token in out[-2:])
 
 
 def _text(content: str, out: list[Token], space: bool, nesting: int) -> None:
@@ -375,3 +395,21 @@ def _fold_units(tokens: list[Token]) -> list[Token]:
 def spell(tokens: list[Token]) -> str:
     """One canonical spelling, for comparing texts and naming things that are not evaluated."""
     return " ".join(token.text for token in tokens if token.text not in ("{", "}"))
+
+
+def latex(tokens: list[Token]) -> str:
+    """LaTeX again, for the symbolic engine."""
+    return " ".join(_LATEX.get(token.text) or _as_latex(token) for token in tokens)
+
+
+_LATEX = {
+    "*": r"\cdot", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan", "log10": r"\log_{10}",
+    "or": ",", "and": ",", "lfloor": r"\lfloor", "rfloor": r"\rfloor", "lceil": r"\lceil",
+    "rceil": r"\rceil", "langle": "(", "rangle": ")",
+}  # fmt: skip
+
+
+def _as_latex(token: Token) -> str:
+    if token.kind in ("cmd", "rel") and token.text.replace("{", "").replace("}", "").isalpha():
+        return "\\" + token.text
+    return token.text

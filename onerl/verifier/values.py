@@ -1,0 +1,283 @@
+r"""When two expressions with their units are equal: exactly if possible, numerically if not.
+
+The order is: units, identical trees, exact rationals, rational functions over a finite field, decimals of
+an exact value, floating point (which can only refuse), and last the engine (which confirms).
+"""
+
+import re
+from fractions import Fraction
+
+from onerl.verifier import evaluate, units
+from onerl.verifier.evaluate import NoValue
+from onerl.verifier.policy import Policy
+from onerl.verifier.structure import Node
+from onerl.verifier.tokens import latex
+
+ENGINE_SECONDS = 0.5  # CPU time of the engine one comparison may use
+_CLOSE = 1e-6  # floats further apart than this (relative) are different numbers
+_TINY = 1e-9  # below this, cancellation may hide a difference: ask for more digits
+# What is sent to math-verify: short, plain, without towers of powers and without anything that looks
+# like code. The worker's limits hold without this screen; it saves the time of running into them.
+_PLAIN = re.compile(r"[\sA-Za-z0-9+\-*/^_(){}\[\]\\.,=<>|!&']{1,400}")
+_SUSPICIOUS = re.compile(
+    r"__|import|lambda|[A-Za-z]\.[A-Za-z]|\d{40}|\^\s*\{?\s*[-+]?\s*\d{4}|\^\s*\{?\s*\d+\s*\^|\*\*|\d{4}\s*!|!\s*\)?\s*[!^]"
+)
+_BEYOND_US = re.compile(r"\\(?:i?int|sum|prod|lim|begin|det|operatorname)\b|d\s*[a-z]\b")
+
+
+def plausible(text: str) -> bool:
+    return bool(_PLAIN.fullmatch(text)) and not _SUSPICIOUS.search(text) and text.count("{") < 60
+
+
+def needs_engine(text: str) -> bool:
+    return bool(_BEYOND_US.search(text))
+
+
+class ValueComparison:
+    """Compares values; `Comparison` adds the shapes. `ask(task, seconds)` is the symbolic engine."""
+
+    def __init__(self, policy: Policy, ask=None):
+        self.policy = policy
+        self.ask = ask
+        self.budget = ENGINE_SECONDS
+        self.rule = "value"
+        self.undecided = ""  # "timeout" or "error" once the engine failed to answer
+
+    def _say(self, rule: str, verdict: bool) -> bool:
+        self.rule = rule
+        return verdict
+
+    def values(self, gold: Node, answer: Node) -> bool:
+        """Two expressions with their units."""
+        if not units.agree(gold.unit, answer.unit):
+            return self._say("units differ", False)
+        if gold.mark != answer.mark and (gold.mark and answer.unit or answer.mark and gold.unit):
+            return self._say("units differ", False)
+        if {gold.mark, answer.mark} == {"%", "deg"}:
+            return self._say("units differ", False)
+        first, second = gold.tree, answer.tree
+        if first is None or second is None:
+            return self._unparsed(gold, answer)
+        if not evaluate.variables(first) and evaluate.variables(second):
+            answer = without_short_unit(answer)
+            second = answer.tree
+        if first == second:
+            return self._say("identical", True)
+        if self._same_value(gold, answer, first, second):
+            return True
+        if gold.mark != answer.mark:
+            return self._other_scale(gold, answer)
+        return False
+
+    def _other_scale(self, gold: Node, answer: Node) -> bool:
+        """10 % is 0.1, and 30 degrees is pi/6, when only one side carries the sign."""
+        marked, plain = (gold, answer) if gold.mark else (answer, gold)
+        if marked.mark == "%" and self.policy.percent:
+            scaled = ("div", marked.tree, ("num", Fraction(100), None))
+        elif marked.mark == "deg" and "pi" in {token.text for token in plain.tokens}:
+            scaled = ("deg", marked.tree)
+        else:
+            return False
+        return self._same_value(gold, answer, scaled, plain.tree)
+
+    def _same_value(self, gold: Node, answer: Node, first: tuple, second: tuple) -> bool:
+        names = evaluate.variables(first) | evaluate.variables(second)
+        if not names:
+            try:
+                exact = evaluate.exact(first), evaluate.exact(second)
+            except NoValue:
+                pass
+            else:
+                return self._say("exact", exact[0] == exact[1]) or self._decimal(gold, answer)
+        if infinite(first) or infinite(second):
+            return self._say("infinity", infinite(first) == infinite(second))
+        try:
+            agree = all(
+                evaluate.modular(first, point) == evaluate.modular(second, point)
+                for point in (evaluate.modular_point(names, salt) for salt in (1, 2))
+            )
+        except (NoValue, ValueError):
+            pass
+        else:
+            return self._say("exact", agree) or (not names and self._decimal(gold, answer))
+        if not names and self._decimal(gold, answer):
+            return True
+        if not self._floats_agree(first, second, names):
+            return self._say("numeric", False)
+        return self._confirm(("trees", first, second))
+
+    def _decimal(self, gold: Node, answer: Node) -> bool:
+        """A decimal stands for an exact value when it shows enough correct decimals of it."""
+        for node, other in ((answer, gold), (gold, answer)):
+            value, decimals = literal(node)
+            if value is None or decimals is None or literal(other)[1] is not None:
+                continue
+            if decimals < self.policy.decimals or len(str(abs(value.numerator))) < 4:
+                continue
+            try:
+                target = constant(other)
+            except NoValue:
+                continue
+            unit = Fraction(1, 10**decimals)
+            slack = abs(target) / 10**15 if exact_value(other) is None else 0
+            error = abs(target - value)
+            truncated = error < unit + slack and abs(value) <= abs(target) + slack
+            if error <= unit / 2 + slack or truncated:
+                return self._say("decimal", True)
+        return False
+
+    def _floats_agree(self, first: tuple, second: tuple, names: frozenset) -> bool:
+        """False once floating point shows a difference; True when it cannot."""
+        one_sided = compared = 0
+        for point in evaluate.sample_points((first, second), names):
+            left, right = _float(first, point), _float(second, point)
+            if left is None or right is None:
+                one_sided += left is not right
+                continue
+            compared += 1
+            size = max(abs(left), abs(right))
+            if abs(left - right) > _CLOSE * size and size > _TINY:
+                return False
+        return compared > 0 or one_sided == 0
+
+    def _confirm(self, task: tuple) -> bool:
+        """What the symbolic engine in the worker says; False when it gives no answer."""
+        if self.ask is None or self.undecided:
+            return self._say("symbolic", False)
+        reply, used = self.ask(task, self.budget)
+        self.budget -= used
+        if reply in ("timeout", "error") or self.budget <= 0:
+            self.undecided = "error" if reply == "error" else "timeout"
+        return self._say("symbolic", reply == "equal")
+
+    def _unparsed(self, gold: Node, answer: Node) -> bool:
+        """Expressions beyond our own parser: same spelling, or the symbolic engine."""
+        if gold.spelling == answer.spelling and gold.spelling:
+            return self._say("identical", True)
+        first, second = latex(gold.tokens), latex(answer.tokens)
+        if gold.tree is not None and answer.tree is None and not needs_engine(second):
+            return self._say("unread", False)
+        return self.confirm_latex(first, second)
+
+    def confirm_latex(self, gold: str, answer: str) -> bool:
+        """What math-verify says of two strings we cannot read, if they are harmless enough to send."""
+        if not (plausible(gold) and plausible(answer)):
+            return self._say("unread", False)
+        return self._confirm(("latex", gold, answer))
+
+
+    def _factor(self, first: tuple | None, second: tuple | None) -> float | None:
+        """The constant c with second = c * first, or None."""
+        if first is None or second is None:
+            return None
+        names = evaluate.variables(first)
+        if names != evaluate.variables(second) or not names:
+            return None
+        ratios = []
+        for point in evaluate.sample_points((first, second), names):
+            try:
+                below = evaluate.numeric(first, point)
+                ratios.append(evaluate.numeric(second, point) / below)
+            except (NoValue, ZeroDivisionError, OverflowError):
+                continue
+        if len(ratios) < 3 or abs(ratios[0].imag) > 1e-9 * abs(ratios[0]):
+            return None
+        constant = ratios[0].real
+        if any(abs(ratio - constant) > 1e-8 * abs(constant) for ratio in ratios):
+            return None
+        return constant
+
+
+def within_last_decimal(node: Node, target: Fraction) -> bool:
+    """Whether a written decimal is `target` to within one unit of its last decimal."""
+    value, decimals = literal(node)
+    return value is not None and decimals is not None and abs(target - value) <= Fraction(1, 10**decimals)
+
+
+_SHORT_UNITS = frozenset("m s h g l L J N W V K".split())
+
+
+def without_short_unit(node: Node) -> Node:
+    """ "10 m" and "1.5 m^2" as numbers with a unit; elsewhere a single letter is a variable."""
+    tokens = node.tokens
+    at = next((i for i, token in enumerate(tokens) if token.kind == "letter"), 0)
+    if not at or tokens[at].text not in _SHORT_UNITS or not tokens[at].space:
+        return node
+    tail = [token.text for token in tokens[at:] if token.text not in "{}"]
+    unit = units.read_unit(tail)
+    if tokens[at - 1].kind not in ("num", "close") or unit is None or len(tail) not in (1, 3):
+        return node
+    return Node("value", tokens[:at], unit=unit)
+
+
+def difference(node: Node) -> tuple | None:
+    left, right = node.items[0].tree, node.items[-1].tree
+    if left is None or right is None or "value" != node.items[0].kind or "value" != node.items[-1].kind:
+        return None
+    return ("sub", left, right)
+
+
+def is_constant(node: Node) -> bool:
+    return node.kind == "value" and node.tree is not None and not evaluate.variables(node.tree)
+
+
+def exact_value(node: Node) -> Fraction | None:
+    try:
+        return evaluate.exact(node.tree) if node.tree is not None else None
+    except NoValue:
+        return None
+
+
+def literal(node: Node) -> tuple[Fraction | None, int | None]:
+    """(value, decimals written) of a plain decimal, with or without a power of ten."""
+    if node.kind != "value" or node.tree is None:
+        return None, None
+    tree = node.tree
+    if tree[0] == "neg":
+        tree = tree[1]
+    if tree[0] == "num":
+        return exact_value(node), tree[2]
+    if tree[0] in ("mul", "div") and tree[1][0] == "num" and tree[1][2] and tree[2][0] == "pow":
+        value, power = exact_value(node), _power_of_ten(tree[2])
+        if value is not None and power is not None:
+            shift = tree[1][2] + (power if tree[0] == "div" else -power)
+            return value, max(shift, 0) or None
+    return None, None
+
+
+def _power_of_ten(tree: tuple) -> int | None:
+    try:
+        power = evaluate.exact(tree[2])
+    except NoValue:
+        return None
+    if tree[1][0] == "num" and tree[1][1] == 10 and power.denominator == 1 and abs(power) < 400:
+        return int(power)
+    return None
+
+
+def constant(node: Node) -> Fraction:
+    """The value of a constant, exact or from floating point. Raises NoValue."""
+    if node.tree is None or evaluate.variables(node.tree):
+        raise NoValue
+    exact = exact_value(node)
+    if exact is not None:
+        return exact
+    value = evaluate.numeric(node.tree, {})
+    if abs(value.imag) > 1e-12 * abs(value):
+        raise NoValue
+    return Fraction(value.real)
+
+
+def _float(tree: tuple, point: dict) -> complex | None:
+    try:
+        return evaluate.numeric(tree, point)
+    except NoValue:
+        return None
+
+
+def infinite(tree: tuple) -> str:
+    """ "+", "-" or "" for an expression that is plus or minus infinity or neither."""
+    sign = "+"
+    while tree[0] == "neg":
+        sign, tree = ("-" if sign == "+" else "+"), tree[1]
+    return sign if tree == ("const", "oo") else ""
