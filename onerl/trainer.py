@@ -60,7 +60,7 @@ def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
         scale_rewards="none",  # advantages are scaled in _calculate_rewards
         model_init_kwargs={"dtype": "float32"},
         bf16=on_gpu,
-        gradient_checkpointing=on_gpu,
+        activation_checkpointing=on_gpu,
         use_cpu=not on_gpu,
         shuffle_dataset=False,
         logging_steps=1,
