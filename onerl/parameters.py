@@ -1,0 +1,135 @@
+"""What a user typed, on its way into a recipe: YAML files, command lines, notebook globals.
+
+papermill guesses types (`-p label 12.80` arrives as the float 12.8), YAML 1.1 reads 1e-6 as text
+and `yes` as true: here every value is brought to the type that its field declares, and nothing
+is guessed.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BeforeValidator, Field
+
+
+class RecipeError(ValueError):
+    """A parameter that is unknown or not allowed; the message says which, and what is."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; nearest: 'steps'` for "stepz", or nothing when no known name is near."""
+    close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
+    return f"; nearest: {close[0]!r}" if close else ""
+
+
+def whole(value: Any) -> Any:
+    """Text and floats that are whole numbers become int; True and False are not numbers."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are not numbers")
+    if isinstance(value, str):
+        value = float(value)
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError("not a whole number")
+        return int(value)
+    return value
+
+
+def _real(value: Any) -> Any:
+    """YAML reads 1e-6 as text; True and False are not numbers."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are not numbers")
+    return float(value) if isinstance(value, str) else value
+
+
+def _text(value: Any) -> Any:
+    """Numbers become the text that was meant: papermill turns `-p label 12.8` into a float."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise ValueError("not text")
+    return str(value)
+
+
+def _own_example(value: Any) -> Any:
+    """A name, or one problem of the user's own as {problem, answer}."""
+    if not isinstance(value, Mapping):
+        return _text(value)
+    if set(value) != {"problem", "answer"}:
+        raise ValueError("a problem of your own has exactly the keys problem and answer")
+    return {key: _text(value[key]) for key in ("problem", "answer")}
+
+
+def _names(value: Any) -> Any:
+    """One name stands for a list of one: `-p benchmarks world`."""
+    return tuple(value.split(",")) if isinstance(value, str) else value
+
+
+Whole = Annotated[int, BeforeValidator(whole)]
+Real = Annotated[float, BeforeValidator(_real), Field(allow_inf_nan=False)]
+Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+OwnExample = Annotated[str | dict[str, str], BeforeValidator(_own_example)]
+Names = BeforeValidator(_names)
+
+
+class _TextNumbers(yaml.SafeLoader):
+    """Scalars stay text, except null, so that a label 12.80 keeps its last digit."""
+
+
+_TextNumbers.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; numbers stay text."""
+    try:
+        values = yaml.load(path.read_text("utf-8"), Loader=_TextNumbers)  # noqa: S506
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(f"{path}: cannot be read as YAML: {error}") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: must be a YAML mapping of recipe fields")
+    return values
+
+
+def notebook_parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters among a notebook's globals: names bound to plain literals.
+
+    Inside IPython these are the names assigned in cells that hold nothing but literal
+    assignments, as the parameters cell and papermill's injected cell do; so a cell that is run
+    again is not confused by what later cells computed. A plain dict has no cells: every public
+    plain value counts.
+    """
+    cells = namespace.get("In")
+    if isinstance(cells, list):
+        names = {name for cell in cells for name in _assigned(cell)}
+        if names:
+            return {name: namespace[name] for name in namespace if name in names}
+    plain = (str, int, float, bool, list, dict, tuple, type(None))
+    return {
+        name: value
+        for name, value in namespace.items()
+        if type(value) in plain and not name.startswith("_") and name not in ("In", "Out")
+    }
+
+
+def _assigned(cell: str) -> list[str]:
+    """Names that a cell of literal assignments sets; none if it does anything else."""
+    names = []
+    try:
+        for statement in ast.parse(cell).body:
+            if isinstance(statement, ast.Assign):
+                targets, value = statement.targets, statement.value
+            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
+                targets, value = [statement.target], statement.value
+            else:
+                return []
+            ast.literal_eval(value)
+            names += [target.id for target in targets]
+    except (SyntaxError, ValueError, AttributeError):
+        return []
+    return names

@@ -1,0 +1,330 @@
+"""Problems to train on and to be tested on, by name.
+
+    examples("pi1")              the paper's example, built in
+    examples("pi1+pi13")         any sum of names; "pi1..pi16" is a range of ranks
+    examples("random16")         drawn from the pool, always the same sixteen
+    examples("dsr_sub")          the whole pool of 1,209, without its two broken labels
+    examples("world:pi1")        the embedded world (`onerl.world`)
+    examples({"problem": …, "answer": …})   your own; also a YAML or JSON file of one or a list
+    benchmark("math500")         500 problems; also aime24, aime25, amc23, minerva_math,
+                                 olympiadbench, and "world"
+
+The real data comes from the folder named by ONERL_DATA, laid out as the paper's repository lays
+it out (`one_shot_rlvr/*.parquet`, `eval/<set>/test.jsonl`), or else from the hub. The ranks of
+π1 … π1209 are computed from the recorded accuracy history, not listed.
+
+A question never carries the training suffix; `onerl.prompts` adds it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from onerl.parameters import nearest, read_yaml
+from onerl.prompts import SUFFIX
+
+HUB_TRAINING = "ypwang61/one_shot_rlvr"
+BROKEN_LABELS = {265: "is empty", 1187: "is cut off in the middle of a formula"}
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem: question without suffix, answer as LaTeX text, category and where it is from."""
+
+    id: str
+    question: str
+    answer: str
+    category: str = ""
+    source: str = ""
+
+
+PI1 = Problem(
+    id="pi1",
+    question=(
+        r"The pressure \( P \) exerted by wind on a sail varies jointly as the area \( A \) of the"
+        r" sail and the cube of the wind's velocity \( V \). When the velocity is \( 8 \) miles"
+        r" per hour, the pressure on a sail of \( 2 \) square feet is \( 4 \) pounds. Find the"
+        r" wind velocity when the pressure on \( 4 \) square feet of sail is \( 32 \) pounds."
+    ),
+    answer="12.8",
+    category="Algebra",
+    source="dsr_sub/124",
+)
+PI1_SIMPLIFIED = Problem(
+    id="pi1_simplified",
+    question=r"Calculate $\sqrt[3]{2048}$.",
+    answer="12.8",
+    category="Algebra",
+    source="paper, Table 18",
+)
+
+CATEGORIES = {  # of the examples in the paper's Table 3; it gives none for the others
+    "Algebra": (1, 16),
+    "Number Theory": (2, 4, 11, 606),
+    "Geometry": (13, 1201, 1207),
+    "Intermediate Algebra": (7,),
+    "Counting & Probability": (17, 1208),
+    "Precalculus": (605, 1209),
+}
+CATEGORY_OF_RANK = {rank: name for name, ranks in CATEGORIES.items() for rank in ranks}
+
+BUILT_IN = {"pi1": PI1, "pi1_simplified": PI1_SIMPLIFIED}
+NAMES = "pi1 … pi1209, pi1..pi16, sums such as pi1+pi13, random16, dsr_sub, pi1_simplified, world:…"
+
+
+def examples(name: str | Mapping[str, Any]) -> list[Problem]:
+    """Training examples by name, from a file, or your own {problem, answer}.
+
+    Raises:
+        ValueError: no such name, or a problem or answer that is missing or empty.
+        FileNotFoundError: data is needed that is neither in ONERL_DATA nor reachable on the hub.
+    """
+    if isinstance(name, Mapping):
+        return [_own(name, "own")]
+    if name.startswith("world"):
+        from onerl import world
+
+        return world.examples(name)
+    if name.endswith((".yaml", ".yml", ".json")):
+        return _from_file(Path(name))
+    found = [problem for part in name.split("+") for problem in _named(part.strip(), name)]
+    doubled = sorted({p.id for p in found if sum(q.id == p.id for q in found) > 1})
+    if doubled:
+        raise ValueError(f"examples = {name!r}: names {', '.join(doubled)} twice")
+    return found
+
+
+def _named(part: str, whole: str) -> list[Problem]:
+    """The examples of one summand of a name."""
+    if part in BUILT_IN:
+        return [BUILT_IN[part]]
+    if part == "dsr_sub":
+        return _without_broken(_pool())
+    if part == "random16":
+        return random.Random(16).sample(_without_broken(_pool()), 16)
+    if match := re.fullmatch(r"pi(\d+)(?:\.\.pi(\d+))?", part):
+        first, last = int(match[1]), int(match[2] or match[1])
+        if 1 <= first <= last <= 1209:
+            return [_ranked(rank) for rank in range(first, last + 1)]
+        hint = "; ranks go from 1 to 1209"
+    else:
+        hint = nearest(part, ["pi1", "pi1_simplified", "random16", "dsr_sub", "world:pi1"])
+    raise ValueError(f"examples = {whole!r}: {part!r} is not a name{hint}; allowed: {NAMES}")
+
+
+def _own(entry: Any, name: str) -> Problem:
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"examples: {name} must be a mapping with problem and answer")
+    entry = dict(entry)
+    fields = {
+        key: str(entry.pop(key, default)).strip()
+        for key, default in (("problem", ""), ("answer", ""), ("category", ""))
+    }
+    for key in ("problem", "answer"):
+        if not fields[key]:
+            raise ValueError(f"examples: {name} has no {key}; both problem and answer are needed")
+    if entry:
+        raise ValueError(
+            f"examples: {name} has an unknown key {min(entry)!r}; allowed: problem, answer, category"
+        )
+    return Problem(name, fields["problem"], fields["answer"], fields["category"], "your own")
+
+
+def _from_file(path: Path) -> list[Problem]:
+    if not path.is_file():
+        raise ValueError(f"examples = {str(path)!r}: no such file")
+    if path.suffix == ".json":
+        content = json.loads(path.read_text("utf-8"))
+    else:
+        content = read_yaml(path)
+        content = content.get("problems", content)
+    if isinstance(content, Mapping):
+        return [_own(content, path.stem)]
+    return [_own(entry, f"{path.stem}/{i}") for i, entry in enumerate(content, start=1)]
+
+
+def _ranked(rank: int) -> Problem:
+    if rank == 1:
+        return PI1
+    index = ranking()[rank - 1]
+    if index in BROKEN_LABELS:
+        raise ValueError(f"examples: the label of pi{rank} {BROKEN_LABELS[index]}")
+    category = CATEGORY_OF_RANK.get(rank, "")
+    return replace(_pool()[index], id=f"pi{rank}", category=category)
+
+
+@lru_cache(maxsize=1)
+def ranking() -> tuple[int, ...]:
+    """Pool indices in the order of π1, π2, …: by the spread of their recorded accuracies.
+
+    The score is the population standard deviation of an example's accuracies over training
+    (paper, Eq. 1 and 2); the sort is stable, so equal scores keep the file's order, as in the
+    released selection script.
+    """
+    import numpy as np
+
+    history = json.loads(_training_file("acc_step_500.json").read_text("utf-8"))
+    scores = np.array([np.std(accuracies) for accuracies in history.values()])
+    indices = [int(key) for key in history]
+    return tuple(indices[i] for i in np.argsort(-scores, kind="stable"))
+
+
+@lru_cache(maxsize=1)
+def _pool() -> tuple[Problem, ...]:
+    """DSR-sub in its own order, broken labels included."""
+    import pandas as pd
+
+    table = pd.read_parquet(_training_file("dsr_sub.parquet"))
+    return tuple(
+        Problem(
+            id=f"dsr_sub/{extra['index']}",
+            question=prompt[0]["content"].removesuffix(SUFFIX),
+            answer=reward["ground_truth"],
+            source=f"dsr_sub/{extra['index']}",
+        )
+        for prompt, reward, extra in zip(
+            table["prompt"], table["reward_model"], table["extra_info"], strict=True
+        )
+    )
+
+
+def _without_broken(pool: tuple[Problem, ...]) -> list[Problem]:
+    rows = ", ".join(f"{index} ({what})" for index, what in BROKEN_LABELS.items())
+    logger.warning("dsr_sub: left out rows whose label is broken: %s", rows)
+    return [problem for index, problem in enumerate(pool) if index not in BROKEN_LABELS]
+
+
+def data_folder() -> Path | None:
+    """The folder named by ONERL_DATA, or None.
+
+    Raises:
+        FileNotFoundError: the variable names something that is not a folder.
+    """
+    named = os.environ.get("ONERL_DATA")
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise FileNotFoundError(f"ONERL_DATA = {named!r}: no such folder")
+    return Path(named)
+
+
+def _training_file(name: str) -> Path:
+    """A file of the authors' release, from ONERL_DATA or the hub."""
+    if folder := data_folder():
+        return _existing(folder / "one_shot_rlvr" / name)
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    try:
+        return Path(hf_hub_download(HUB_TRAINING, name, repo_type="dataset"))
+    except (OSError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+        raise FileNotFoundError(
+            f"{name} of the dataset {HUB_TRAINING} cannot be reached ({type(error).__name__}); set"
+            f" ONERL_DATA to a folder that holds one_shot_rlvr/{name}"
+        ) from None
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(f"ONERL_DATA lacks the file {path}")
+    return path
+
+
+# Field quirks of the evaluation files, one reader each: row -> (question, answer, category).
+def _math500(row: dict) -> tuple[str, str, str]:
+    return row["problem"], row["answer"], row["subject"]
+
+
+def _plain(row: dict) -> tuple[str, str, str]:
+    return row["problem"], row["answer"], ""
+
+
+def _amc(row: dict) -> tuple[str, str, str]:
+    """AMC's answers are floats: 27.0 means 27."""
+    answer = row["answer"]
+    return row["problem"], str(int(answer) if float(answer).is_integer() else answer), ""
+
+
+def _minerva(row: dict) -> tuple[str, str, str]:
+    """Minerva has no answer field: the gold answer is the box in the solution."""
+    from onerl.verifier import extract_answer
+
+    return row["problem"], extract_answer(row["solution"]) or "", row["type"]
+
+
+def _olympiad(row: dict) -> tuple[str, str, str]:
+    """94 rows have several answers; the paper grades the first."""
+    return row["question"], row["final_answer"][0].strip("$"), row["subfield"]
+
+
+BENCHMARKS: dict[str, Callable[[dict], tuple[str, str, str]]] = {
+    "math500": _math500,
+    "aime24": _plain,
+    "aime25": _plain,
+    "amc23": _amc,
+    "minerva_math": _minerva,
+    "olympiadbench": _olympiad,
+}
+
+
+def benchmark(name: str) -> list[Problem]:
+    """A benchmark's problems, in the order of its file.
+
+    Raises:
+        ValueError: no such benchmark; or rows without a question or an answer, which are named.
+        FileNotFoundError: its file is neither in ONERL_DATA nor on the hub.
+    """
+    if name == "world":
+        from onerl import world
+
+        return world.heldout()
+    if name not in BENCHMARKS:
+        allowed = ["world", *BENCHMARKS]
+        raise ValueError(
+            f"benchmark {name!r} is unknown{nearest(name, allowed)}; allowed: {', '.join(allowed)}"
+        )
+    return [_benchmark_problem(name, i, row) for i, row in enumerate(_rows(name))]
+
+
+def _benchmark_problem(name: str, index: int, row: dict) -> Problem:
+    try:
+        question, answer, category = BENCHMARKS[name](row)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise ValueError(
+            f"benchmark {name}: row {index} cannot be read: {type(error).__name__} {error}"
+        ) from None
+    if not question.strip() or not answer.strip():
+        missing = "question" if not question.strip() else "answer"
+        raise ValueError(f"benchmark {name}: row {index} has no {missing}")
+    return Problem(f"{name}/{index}", question, answer, category, name)
+
+
+def _rows(name: str) -> list[dict]:
+    folder = data_folder()
+    if folder is not None:
+        file = _existing(folder / "eval" / name / "test.jsonl")
+        return [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
+    if name != "math500":
+        raise FileNotFoundError(
+            f"benchmark {name}: no hub data set is known for it; set ONERL_DATA to a folder that"
+            f" holds eval/{name}/test.jsonl"
+        )
+    try:
+        from datasets import load_dataset
+
+        return list(load_dataset("HuggingFaceH4/MATH-500", split="test"))
+    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
+        raise FileNotFoundError(
+            f"benchmark math500: HuggingFaceH4/MATH-500 cannot be reached ({type(error).__name__});"
+            " set ONERL_DATA to a folder that holds eval/math500/test.jsonl"
+        ) from None

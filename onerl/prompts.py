@@ -1,0 +1,151 @@
+"""The exact strings that a model is shown, for training and for evaluation.
+
+The paper trains with a sentence after the question and evaluates without it, and its Qwen models
+see a system message in both. These strings are written out here, not rendered by a tokenizer's
+template, so that a template changed on the hub cannot change a run; a test compares them with the
+released data. Tokenise them with `add_special_tokens=False`: where a model wants a
+begin-of-sequence token, its text is in the string.
+
+Source: reference 2.5 and 5.2. Where the reference gives only one split's string the other one
+follows it, with or without the suffix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+SUFFIX = " Let's think step by step and output the final answer within \\boxed{}."
+"""Ends every training question (and no evaluation question) of the paper."""
+
+MATH_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+QWEN_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+
+_QWEN = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{q}<|im_end|>\n" + (
+    "<|im_start|>assistant\n"
+)
+_R1 = "<｜begin▁of▁sentence｜><｜User｜>{q}<｜Assistant｜><think>\n"
+_LLAMA = (
+    "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
+    "Cutting Knowledge Date: December 2023\nToday Date: 17 Apr 2025\n\n{space}<|eot_id|>"
+    "<|start_header_id|>user<|end_header_id|>\n\n{q}<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n"
+)
+_WORLD = "Problem: {q}\nSolution:"
+
+Split = Literal["train", "eval"]
+
+STRINGS: dict[str, dict[Split, str]] = {
+    "world": {"train": _WORLD, "eval": _WORLD},
+    "qwen2.5-math": {
+        "train": _QWEN.replace("{system}", MATH_SYSTEM).replace("{q}", "{q}" + SUFFIX),
+        "eval": _QWEN.replace("{system}", MATH_SYSTEM),
+    },
+    "qwen2.5": {  # evaluated with the mathematics system message, as every Qwen in the paper
+        "train": _QWEN.replace("{system}", QWEN_SYSTEM).replace("{q}", "{q}" + SUFFIX),
+        "eval": _QWEN.replace("{system}", MATH_SYSTEM),
+    },
+    "r1-distill": {"train": _R1.replace("{q}", "{q}" + SUFFIX), "eval": _R1},
+    "llama-3.2": {  # the space is in the paper's evaluation string, not in the model's template
+        "train": _LLAMA.replace("{space}", "").replace("{q}", "{q}" + SUFFIX),
+        "eval": _LLAMA.replace("{space}", " "),
+    },
+}
+"""Prompt strings by family and split; {q} is the question."""
+
+_BY_NAME = (  # first hit wins, in the lower-cased name of a model
+    ("qwen2.5-math", "qwen2.5-math"),
+    ("r1-distill", "r1-distill"),
+    ("deepscaler", "r1-distill"),
+    ("llama-3.2", "llama-3.2"),
+    ("qwen2.5", "qwen2.5"),
+)
+_BY_TEMPLATE = (  # first hit wins, in the text of a chat template
+    ("<｜User｜>", "r1-distill"),
+    ("Cutting Knowledge Date", "llama-3.2"),
+    (MATH_SYSTEM.split(",")[0], "qwen2.5-math"),
+    (QWEN_SYSTEM.split(",")[0], "qwen2.5"),
+)
+
+
+def family_of(model: Any) -> str:
+    """The prompt family of a model: a name of `STRINGS`, or "chat" (its own chat template).
+
+    Args:
+        model: a family's name, "world", a hub id, a checkpoint folder, or a tokenizer. For the
+            checkpoint of a run, the run's recipe decides.
+
+    Raises:
+        ValueError: nothing says how this model is prompted.
+    """
+    if not isinstance(model, (str, Path)):
+        return _family_of_template(getattr(model, "chat_template", None), model.name_or_path)
+    name = str(model)
+    if name in STRINGS or name == "chat":
+        return name
+    folder = Path(name)
+    if not folder.is_dir():
+        return _family_of_template(None, name)
+    for run in folder.resolve().parents[:2]:
+        if (run / "recipe.yaml").is_file():
+            recipe = yaml.safe_load((run / "recipe.yaml").read_text("utf-8"))
+            return recipe["prompt"] if recipe["prompt"] != "auto" else family_of(recipe["model"])
+    template = folder / "chat_template.jinja"
+    config = folder / "tokenizer_config.json"
+    if template.is_file():
+        return _family_of_template(template.read_text("utf-8"), name)
+    settings = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+    return _family_of_template(settings.get("chat_template"), name)
+
+
+def _family_of_template(template: Any, name: str) -> str:
+    text = template if isinstance(template, str) else ""
+    for mark, family in _BY_TEMPLATE:
+        if mark in text:
+            return family
+    folder_name = str(name).rstrip("/").lower()
+    if "world" in Path(folder_name).name:
+        return "world"
+    for mark, family in _BY_NAME:
+        if mark in folder_name:
+            return family
+    if text:
+        return "chat"
+    raise ValueError(
+        f"prompt: cannot tell how {name!r} is prompted (no chat template, and a name unlike any"
+        f" known model); set prompt to one of {', '.join(STRINGS)}"
+    )
+
+
+def prompt_for(question: str, model: Any, split: Split, tokenizer: Any = None) -> str:
+    """The exact string for a question, without suffix, in one split ("train" or "eval").
+
+    Args:
+        question: the text of the problem alone.
+        model: as for `family_of`.
+        tokenizer: needed only by the family "chat", whose template it carries.
+
+    Raises:
+        ValueError: unknown split or family, or "chat" without a tokenizer that has a template.
+    """
+    if split not in ("train", "eval"):
+        raise ValueError(f"split = {split!r}: must be train or eval")
+    family = family_of(model)
+    if family != "chat":
+        return STRINGS[family][split].replace("{q}", question)
+    tokenizer = tokenizer if tokenizer is not None else model
+    if not getattr(tokenizer, "chat_template", None):
+        raise ValueError("prompt: the family chat needs a tokenizer with a chat template")
+    content = question + (SUFFIX if split == "train" else "")
+    return tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+
+
+def prompt_sha256(prompt: str) -> str:
+    """Hex sha256 of a prompt's UTF-8 bytes; kept in the provenance of a run."""
+    return hashlib.sha256(prompt.encode()).hexdigest()

@@ -1,0 +1,329 @@
+"""`Recipe`: every knob of a run, validated before any work, with the paper's value beside it.
+
+The defaults are the paper's run on Qwen2.5-Math-1.5B ("reference" in the sources below is the
+project's page on the paper; "code" is the released training code). A preset in `params/` states
+every value again, with its source, so that a reader of the YAML needs nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from onerl.parameters import (
+    Names,
+    OwnExample,
+    Real,
+    RecipeError,
+    Text,
+    Whole,
+    nearest,
+    notebook_parameters,
+    read_yaml,
+    whole,
+)
+
+Benchmark = Literal[
+    "world", "math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench"
+]
+
+NOT_THE_RESULT = ("preset", "threads", "token_budget")
+"""Fields that say how a run is named or executed, not what it computes: not part of the hash."""
+
+
+def params_folder() -> Path:
+    """Where the presets are: inside an installed package, or at the root of a checkout."""
+    inside = Path(__file__).parent / "params"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "params"
+
+
+def presets() -> list[str]:
+    """Names that `Recipe.load` knows, sorted: files in `params/` that begin with `preset:`."""
+    files = params_folder().glob("*.yaml")
+    return sorted(f.stem for f in files if f"\npreset: {f.stem}\n" in f"\n{f.read_text('utf-8')}")
+
+
+def _field(default: Any, help: str, paper: Any = None, source: str = "", **limits: Any) -> Any:
+    """A knob: default, one line of help and, where the paper or its code fixes it, the source."""
+    extra = {"paper": paper, "source": source} if source else None
+    return Field(default, description=help, json_schema_extra=extra, **limits)
+
+
+class Recipe(BaseModel):
+    """Every knob of a run. Frozen: `replace` and `ablation` return another recipe.
+
+    Raises:
+        RecipeError: a field is unknown or its value is not allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    preset: Text = _field("qwen2.5-math-1.5b", "the preset these values started from")
+    model: Text = _field(
+        "Qwen/Qwen2.5-Math-1.5B",
+        'what is trained: "world" (the shipped base model), a hub id, or a folder',
+        "Qwen/Qwen2.5-Math-1.5B",
+        "code, reference 2.1",
+    )
+    prompt: Literal[
+        "auto", "world", "qwen2.5-math", "qwen2.5", "r1-distill", "llama-3.2", "chat"
+    ] = _field(
+        "qwen2.5-math",
+        "how a problem becomes a prompt; auto: by the model's name",
+        "qwen2.5-math",
+        "code, reference 2.5",
+    )
+    examples: OwnExample = _field(
+        "pi1",
+        "what is trained on: a name such as pi1 or pi1+pi13, a file, or {problem, answer}",
+        "pi1",
+        "paper 3.1",
+    )
+    label: Text | None = _field(
+        None, "replaces the example's answer; null: its own (12.8 for pi1)", "12.8", "data"
+    )
+    reward: Literal["outcome", "format", "random"] = _field(
+        "outcome", "1 for a right answer, for any boxed answer, or by coin", "outcome", "code"
+    )
+    steps: Whole = _field(2000, "rollout steps", 2000, "paper B.4", ge=1)
+    save_every: Whole = _field(20, "steps between checkpoints", 20, "code, reference 2.1", ge=1)
+    seed: Whole = _field(0, "of every random choice; the paper states none", ge=0, lt=2**31)
+    prompts_per_step: Whole = _field(
+        128, "prompts, copies included, in one step", 128, "code, reference 2.4", ge=1
+    )
+    num_generations: Whole = _field(
+        8, "rollouts of one prompt: the group of the advantage", 8, "code, reference 2.1", ge=2
+    )
+    max_prompt_length: Whole = _field(
+        1024, "tokens; a longer prompt is refused", 1024, "code, reference 2.1", ge=1
+    )
+    max_completion_length: Whole = _field(
+        3072, "tokens; a longer answer is cut and marked", 3072, "code, reference 2.1", ge=1
+    )
+    temperature: Real = _field(
+        0.6, "of the rollouts, and of the logits in the loss", 0.6, "code, reference D6", gt=0, le=10
+    )
+    learning_rate: Real = _field(
+        1e-6, "constant, no warm-up", 1e-6, "code, reference 2.1", ge=0, le=1
+    )
+    weight_decay: Real = _field(
+        0.01, "AdamW, on every parameter", 0.01, "code, reference 2.1", ge=0, le=1
+    )
+    max_grad_norm: Real = _field(
+        1.0, "gradients are clipped to this global norm", 1.0, "code, reference 2.1", gt=0
+    )
+    policy_loss: Real = _field(
+        1.0, "coefficient of the policy-gradient term; 0 turns it off", 1.0, "code", ge=0
+    )
+    beta: Real = _field(
+        0.001, "coefficient of the KL term; 0 turns it off", 0.001, "code, reference 2.2", ge=0
+    )
+    entropy_coef: Real = _field(
+        0.001,
+        "coefficient of the entropy bonus (the paper's alpha with its sign turned); 0 is off",
+        0.001,
+        "code, reference 2.2",
+        ge=-1,
+        le=1,
+    )
+    epsilon: Real = _field(
+        0.2, "clip range of the ratio, both sides", 0.2, "code, reference 2.1", gt=0, lt=1
+    )
+    kl_clamp: Real = _field(
+        10.0, "the KL of a token is cut at this size", 10.0, "code, reference 2.2", gt=0
+    )
+    updates_per_step: Whole = _field(
+        1, "optimiser updates on the rollouts of one step", 1, "code, reference D1", ge=1
+    )
+    backend: Literal["auto", "torch", "transformers", "vllm", "vllm-server"] = _field(
+        "auto", "what samples; auto: vllm where a GPU and vllm are, torch elsewhere", "vllm", "code"
+    )
+    token_budget: Whole = _field(
+        24000, "padded tokens in one forward and backward pass", 24000, "code, reference 2.1", ge=1
+    )
+    threads: Whole | None = _field(None, "torch threads; null: torch's own choice", ge=1)
+    benchmarks: Annotated[tuple[Benchmark, ...], Names] = _field(
+        ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25"),
+        "what a notebook evaluates on",
+        "the six",
+        "paper 3.1",
+    )
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            raise RecipeError(_explain(error)) from None
+
+    @model_validator(mode="after")
+    def _updates_divide_the_batch(self) -> Recipe:
+        rollouts = self.prompts_per_step * self.num_generations
+        if rollouts % self.updates_per_step:
+            raise ValueError(
+                f"updates_per_step = {self.updates_per_step}: must divide the {rollouts} rollouts"
+                " of a step (prompts_per_step * num_generations)"
+            )
+        return self
+
+    @classmethod
+    def load(cls, preset: str | Path, **fields: Any) -> Recipe:
+        """A preset by name, or a YAML file whose `preset` key names the preset it starts from.
+
+        Raises:
+            RecipeError: no such preset or file, or a field that is unknown or not allowed.
+        """
+        path = Path(preset)
+        if str(preset) in presets():
+            return cls(**{**read_yaml(params_folder() / f"{preset}.yaml"), **fields})
+        if path.suffix not in (".yaml", ".yml") or not path.is_file():
+            raise RecipeError(
+                f"preset = {str(preset)!r}: neither a preset nor a YAML file"
+                f"{nearest(str(preset), presets())}; presets: {', '.join(presets())}"
+            )
+        values = read_yaml(path)
+        base = values.get("preset")
+        if base not in presets():
+            raise RecipeError(
+                f"{path}: the key preset must name the preset the file starts from, got {base!r}"
+                f"{nearest(str(base), presets())}; presets: {', '.join(presets())}"
+            )
+        return cls.load(base, **{**values, **fields})
+
+    @classmethod
+    def from_notebook(
+        cls, namespace: Mapping[str, Any], own: Iterable[str] = ()
+    ) -> tuple[Recipe, Path | None]:
+        """The recipe that a notebook's parameters describe, and its `out` folder.
+
+        `preset` is loaded first; every parameter named like a field of the recipe replaces the
+        preset's value, unless it is None; `overrides` come last. `own` names the parameters that
+        belong to the notebook alone. papermill passes unknown keys on with a mere warning, so any
+        other parameter is an error here.
+
+        Args:
+            namespace: the notebook's `globals()`.
+            own: names of the notebook's own parameters, such as ("row",).
+
+        Raises:
+            RecipeError: unknown parameter, or a value that is not allowed.
+        """
+        given = notebook_parameters(namespace)
+        known = {"preset", "out", "overrides", *cls.model_fields, *own}
+        for name in given:
+            if name not in known:
+                raise RecipeError(
+                    f"unknown parameter {name} = {given[name]!r}{nearest(name, known)};"
+                    f" allowed: {', '.join(sorted(known))}"
+                )
+        overrides = given.get("overrides") or {}
+        if not isinstance(overrides, Mapping):
+            raise RecipeError(f"overrides = {overrides!r}: must be a dict of recipe fields")
+        fields = {
+            name: given[name]
+            for name in cls.model_fields
+            if given.get(name) is not None and name != "preset" and name not in set(own)
+        }
+        out = given.get("out")
+        recipe = cls.load(given.get("preset", "tiny"), **{**fields, **overrides})
+        return recipe, Path(out) if out else None
+
+    def replace(self, **fields: Any) -> Recipe:
+        """The same recipe with other values in the named fields, validated."""
+        return type(self)(**{**self.model_dump(), **fields})
+
+    def ablation(self, row: int) -> Recipe:
+        """The paper's Table 5, rows 1 to 13: which loss terms are on, and which label is used.
+
+        Raises:
+            RecipeError: no such row, or a wrong label is asked for an example that has none.
+        """
+        table = read_yaml(params_folder() / "ablation.yaml")
+        try:
+            number = whole(row)
+            values = dict(table["rows"][str(number)])
+        except (KeyError, ValueError, TypeError):
+            raise RecipeError(
+                f"row = {row!r}: the paper's Table 5 has rows 1 to {len(table['rows'])}"
+            ) from None
+        role = values.pop("label")
+        return self.replace(**values, label=self._label(role, table["labels"], number))
+
+    def _label(self, role: str, labels: Mapping[str, Any], row: int) -> str | None:
+        if self.examples == "world:pi1":
+            from onerl.world import PI1_LABELS
+
+            return PI1_LABELS[role]
+        if isinstance(self.examples, str) and self.examples in labels:
+            return labels[self.examples][role]
+        if role == "right":
+            return None
+        raise RecipeError(
+            f"row = {row}: needs a {role.replace('_', ' ')} label, which the paper chose only for"
+            f" pi1 (and world:pi1), not for examples = {self.examples!r}; take row 5 and set label"
+        )
+
+    def hash(self) -> str:
+        """12 hex digits of everything that can change the result."""
+        values = self.model_dump(mode="json", exclude=set(NOT_THE_RESULT))
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+    def to_yaml(self) -> str:
+        """YAML text that `Recipe.load` reads back to an equal recipe."""
+        values = self.model_dump(mode="json")
+        return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def _explain(error: ValidationError) -> str:
+    """One line per wrong field: its name, its value, and what is allowed."""
+    lines = []
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        if not name:
+            line = str(problem["ctx"]["error"])
+        elif problem["type"] == "extra_forbidden":
+            known = Recipe.model_fields
+            line = (
+                f"unknown field {name} = {problem['input']!r}{nearest(name, known)};"
+                f" fields: {', '.join(known)}"
+            )
+        else:
+            where = "".join(f"[{part}]" for part in problem["loc"][1:] if isinstance(part, int))
+            line = f"{name}{where} = {problem['input']!r}: {allowed(name)}"
+        if line not in lines:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def allowed(name: str) -> str:
+    """In words, what the field `name` may be, e.g. "a whole number, at least 1"."""
+    schema = Recipe.model_json_schema()["properties"][name]
+    options = schema.get("anyOf", [schema])
+    return "must be " + " or ".join(_in_words(option) for option in options)
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    if schema["type"] == "array":
+        return f"a list with each entry {_in_words(schema['items'])}"
+    nouns = {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "text",
+        "null": "null",
+        "object": "{problem: text, answer: text}",
+    }
+    limits = {
+        "minimum": "at least",
+        "exclusiveMinimum": "over",
+        "maximum": "at most",
+        "exclusiveMaximum": "under",
+    }
+    bounds = [f"{words} {schema[key]:g}" for key, words in limits.items() if key in schema]
+    return ", ".join([nouns[schema["type"]], *bounds])
