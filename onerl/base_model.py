@@ -14,14 +14,16 @@ import hashlib
 import json
 import random
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from onerl import corpus
+from onerl.parameters import RecipeError, nearest, notebook_parameters
 
 FOLDER = Path(__file__).parent / "world_model"
 
@@ -42,6 +44,36 @@ class Pretraining:
     adam_learning_rate: float = 2e-3  # embeddings, norms and biases
     warmup_steps: int = 50
     flat_share: float = 0.5  # then linear decay to zero
+
+
+    @classmethod
+    def from_notebook(cls, namespace: Mapping[str, Any]) -> Pretraining:
+        """The setup that `notebooks/base_model.ipynb`'s parameters describe.
+
+        Raises:
+            RecipeError: an unknown parameter, or an override that is unknown or not a number.
+        """
+        given = notebook_parameters(namespace)
+        known = {"preset", "seed", "out", "overrides", "full"}
+        for name in given.keys() - known:
+            raise RecipeError(
+                f"unknown parameter {name} = {given[name]!r}{nearest(name, known)};"
+                f" allowed: {', '.join(sorted(known))}"
+            )
+        if given["preset"] != "tiny":
+            raise RecipeError(f"preset = {given['preset']!r}: only 'tiny' has a base model of ours")
+        types = {field.name: type(field.default) for field in fields(cls)}
+        for name, value in given["overrides"].items():
+            if name not in types:
+                raise RecipeError(
+                    f"overrides: unknown field {name}{nearest(name, types)};"
+                    f" allowed: {', '.join(types)}"
+                )
+            if type(value) is not types[name] or value <= 0:
+                raise RecipeError(
+                    f"overrides: {name} = {value!r} must be a positive {types[name].__name__}"
+                )
+        return cls(**{"seed": given["seed"], **given["overrides"]})
 
 
 def new_model(setup: Pretraining, vocab_size: int):
@@ -162,6 +194,50 @@ def save(model, tokenizer, losses: list[float], setup: Pretraining, out: Path, s
         "mean_loss_per_50_steps": curve,
     }
     (out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
+
+
+def write_card(folder: Path, abilities: dict[str, str]) -> None:
+    """Write the model card, `README.md`, from training.json and measured abilities.
+
+    `abilities` maps a heading to a table or sentence in Markdown.
+    """
+    record = json.loads((folder / "training.json").read_text())
+    setup = "\n".join(f"| {name} | {value} |" for name, value in record["setup"].items())
+    curve = record["mean_loss_per_50_steps"]
+    marks = [round(i * (len(curve) - 1) / 12) for i in range(13)]
+    losses = "\n".join(f"| {50 * i + 1}-{50 * i + 50} | {curve[i]} |" for i in marks)
+    measured = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in abilities.items())
+    (folder / "README.md").write_text(
+        f"""# The base model of onerl's embedded world
+
+A Qwen2 of {record["parameters"]:,} parameters, trained from scratch on synthetic text
+(`onerl/corpus.py`), made to be capable but undecided: it has read several ways of writing an
+answer, and nothing in a prompt says which one comes. Reinforcement learning starts from here.
+It knows nothing but this world, and the mixture of ways of writing is ours.
+
+- Corpus: seed {record["corpus"]["seed"]}, {record["corpus"]["documents"]:,} documents; sha256 of
+  the first 10,000: `{record["corpus"]["sha256_of_first_10000"]}`
+- Weights: float32 safetensors, sha256 `{record["weights_sha256"]}`
+- Training: {record["seconds"] / 60:.0f} minutes on one CPU thread, torch {record["torch"]};
+  `notebooks/base_model.ipynb -p full True` does it again
+- Held out: 1,000 problems, disjoint by operands from this corpus (`onerl/world.py`)
+- Licence: Apache-2.0
+
+## Recipe
+
+| field | value |
+|--|--|
+{setup}
+
+## Loss (nats per token, mean over 50 steps)
+
+| steps | loss |
+|--|--|
+{losses}
+
+{measured}
+"""
+    )
 
 
 def main(out: Path = FOLDER, setup: Pretraining | None = None) -> None:

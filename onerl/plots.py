@@ -159,6 +159,25 @@ def ablation(
     return figure
 
 
+def pretraining_curve(recorded: Sequence[float], losses: Sequence[float] | None = None) -> Figure:
+    """Loss of the base model's pretraining: recorded means of 50 steps, and a run of one's own.
+
+    Args:
+        recorded: nats per token, one value per 50 steps.
+        losses: nats per token of each step so far, where the model was trained again.
+    """
+    figure, (axis,) = _panels(1, 1, 7.0, 3.4)
+    axis.plot(range(25, 50 * len(recorded), 50), recorded, color=BLUE, label="recorded")
+    if losses:
+        means = pd.Series(losses).groupby(lambda step: step // 50).mean()
+        axis.plot(50 * means.index + 25, means, "--", color=ORANGE, label="this run")
+    axis.set(xlabel="pretraining step", ylabel="loss (nats per token)", yscale="log")
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
+    _legend_below(figure, axis, columns=2)
+    return figure
+
+
 def save(figure: Figure, path: str | Path) -> Path:
     """Write the figure as a PNG; returns the path."""
     path = Path(path)
