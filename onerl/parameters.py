@@ -88,7 +88,7 @@ _TextNumbers.yaml_implicit_resolvers = {
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; numbers stay text."""
     try:
-        values = yaml.load(path.read_text("utf-8"), Loader=_TextNumbers)  # noqa: S506
+        values = yaml.load(path.read_text("utf-8"), Loader=_TextNumbers)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"{path}: cannot be read as YAML: {error}") from None
     if not isinstance(values, dict):

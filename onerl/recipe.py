@@ -107,7 +107,12 @@ class Recipe(BaseModel):
         3072, "tokens; a longer answer is cut and marked", 3072, "code, reference 2.1", ge=1
     )
     temperature: Real = _field(
-        0.6, "of the rollouts, and of the logits in the loss", 0.6, "code, reference D6", gt=0, le=10
+        0.6,
+        "of the rollouts, and of the logits in the loss",
+        0.6,
+        "code, reference D6",
+        gt=0,
+        le=10,
     )
     learning_rate: Real = _field(
         1e-6, "constant, no warm-up", 1e-6, "code, reference 2.1", ge=0, le=1
@@ -255,14 +260,14 @@ class Recipe(BaseModel):
         return self.replace(**values, label=self._label(role, table["labels"], number))
 
     def _label(self, role: str, labels: Mapping[str, Any], row: int) -> str | None:
+        if role == "right":
+            return None  # the example's own answer, so that row 5 and the plain recipe are one run
         if self.examples == "world:pi1":
             from onerl.world import PI1_LABELS
 
             return PI1_LABELS[role]
         if isinstance(self.examples, str) and self.examples in labels:
             return labels[self.examples][role]
-        if role == "right":
-            return None
         raise RecipeError(
             f"row = {row}: needs a {role.replace('_', ' ')} label, which the paper chose only for"
             f" pi1 (and world:pi1), not for examples = {self.examples!r}; take row 5 and set label"
