@@ -99,9 +99,10 @@ def near_misses(gold: str) -> dict[str, str]:
         "or next": rf"{text} \text{{ or }} {text}+1",
         "list": f"{text}, 987654",
         "empty": "",
-        "times x": f"({text})x" if "x" not in text else f"({text})w",
     }
-    digit = re.search(r"\d", text)
+    if text != "0":
+        misses["times x"] = f"({text})x" if "x" not in text else f"({text})w"
+    digit = re.search(r"(?<![_{])\d", text)
     if digit:
         other = str((int(digit[0]) + 1) % 10)
         if other == "0":
@@ -116,7 +117,7 @@ def near_misses(gold: str) -> dict[str, str]:
         misses["sign"] = text[1:] if text.startswith("-") else "-" + text
         misses["times ten"] = f"10({text})"
         misses["half more"] = f"{text}+0.5"
-    if number.denominator == 1 and abs(number) >= 10:
+    if number.denominator == 1 and abs(number) >= 10 and "." not in text:
         misses["last digit dropped"] = text[:-1]
         misses["percent of it"] = f"{text}/100"
         misses["off by a thousandth"] = f"{text}.001"

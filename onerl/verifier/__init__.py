@@ -1,5 +1,48 @@
-"""Is this answer right? See `onerl.verifier.grade`."""
+r"""Is this answer right? Exact, quick, and safe against any string a model can write.
 
-from onerl.verifier.grade import Grade, extract_answer, grade, grade_many, same_answer, verify
+>>> from onerl.verifier import verify, same_answer, extract_answer, grade
+>>> verify(r"the speed is \boxed{\frac{64}{5}}", "12.8")
+True
+>>> same_answer(r"12.8 \text{ or } 12.7", "12.8")
+False
+>>> extract_answer(r"first \boxed{1}, no, \boxed{2}")
+'2'
+>>> grade(r"\boxed{x(x+2)+1}", "(x+1)^2").rule
+'exact'
 
-__all__ = ["Grade", "extract_answer", "grade", "grade_many", "same_answer", "verify"]
+The story, one file each: `extract` finds the box, `tokens` reads LaTeX, `structure` finds the shape
+(list, tuple, interval, matrix, equation, text), `expression` parses what is left, `evaluate` values it,
+`compare`, `values`, `regions` and `units` decide, `engine`, `worker` and `symbolic` confirm with many
+digits in a process that can be killed, `grade` caches and reports. `policy` is the table of what counts
+as equal and why. `golds` and `selftest` guard a run; `paper_rules` restates the paper's own reward.
+
+Importing this needs neither torch nor sympy; the worker starts with the first question that needs it.
+"""
+
+from onerl.verifier.golds import BadGold, bad_golds
+from onerl.verifier.grade import (
+    Grade,
+    clear_cache,
+    extract_answer,
+    grade,
+    grade_many,
+    same_answer,
+    verify,
+)
+from onerl.verifier.policy import Policy
+from onerl.verifier.selftest import SelfTestError, self_test
+
+__all__ = [
+    "BadGold",
+    "Grade",
+    "Policy",
+    "SelfTestError",
+    "bad_golds",
+    "clear_cache",
+    "extract_answer",
+    "grade",
+    "grade_many",
+    "same_answer",
+    "self_test",
+    "verify",
+]

@@ -1,110 +1,208 @@
-"""The verdict on a response: extraction, comparison, cache and statuses."""
+r"""The verdict on a response: extraction, comparison, cache and statuses.
+
+`Grade.status` says whether there was a verdict at all, and training counts it per step:
+
+========== =====================================================================================
+ok         the answer was read and compared
+no-answer  no box, an empty one, or the last one was never closed
+too-long   the answer has more than `MAX_ANSWER` characters
+unparseable the answer is no mathematics we can read, and not the gold's own text
+timeout    the symbolic engine used up its CPU time; wrong, like all that follow
+error      the engine could not be started or the comparison failed; never cached
+bad-input  the response is not a string
+bad-gold   the gold answer is empty or not text
+========== =====================================================================================
+
+`Grade.rule` names the rule that decided. Verdicts are cached on (answer, gold): a model at work on one
+problem gives the same few answers thousands of times.
+"""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
+from onerl.verifier import paper_rules
 from onerl.verifier.compare import Comparison
 from onerl.verifier.engine import ENGINE
 from onerl.verifier.extract import MAX_ANSWER, extract
-from onerl.verifier.policy import DEFAULT
-from onerl.verifier.structure import read_answer
+from onerl.verifier.policy import DEFAULT, Policy
+from onerl.verifier.structure import Node, read_answer
 from onerl.verifier.tokens import Unreadable, strip_wrapping
 from onerl.verifier.values import needs_engine
 
+CACHE_SIZE = 1 << 14
+RULES = ("onerl", "paper")
+
 _LETTER = re.compile(r"\(?\s*([A-J])\s*\)?[.:]?")
 _FONT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textrm|mbox|textit|operatorname)\s*\{([^{}]*)\}")
-_CHOSEN = re.compile(r"(?:option|choice|answer)?:?\s*\(?\s*([A-Ja-j])\s*(?:\)?[.:]?$|[.:)]+\s*(?![,;/|])(.*))", re.S | re.I)
+_CHOSEN = re.compile(
+    r"(?:option|choice|answer)?:?\s*\(?\s*([A-Ja-j])\s*(?:\)?[.:]?$|[.:)]+\s*(?![,;/|])(.*))",
+    re.S | re.I,
+)
 _OTHER_CHOICE = re.compile(r"\b(?:or|and|not|[A-J])\b")
+_GROUPED = re.compile(r"\d[, ]\d{3}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Grade:
+    """A verdict: `correct`, the extracted `answer` (None if there is none), `status` and `rule`."""
+
     correct: bool
     answer: str | None
     status: str
     rule: str
 
 
-def judge(answer: str, gold: str, ask=None, policy=DEFAULT) -> tuple[bool, str, str]:
-    """(correct, status, rule) of two bare answers."""
+class _Undecided(Exception):
+    """Carries a verdict that must not be cached."""
+
+
+def verify(response: str, gold: str, *, rules: str = "onerl") -> bool:
+    r"""Whether the last ``\boxed{}`` of `response` is the gold answer. Never raises on a response."""
+    return grade(response, gold, rules=rules).correct
+
+
+def extract_answer(response: str) -> str | None:
+    r"""What the last complete ``\boxed{}`` of `response` says, or None."""
+    return extract(response).answer if isinstance(response, str) else None
+
+
+def same_answer(answer: str, gold: str, *, rules: str = "onerl") -> bool:
+    """Whether two bare answers are the same."""
+    if not isinstance(answer, str):
+        return False
+    return _verdict(answer, _gold_text(gold), _check_rules(rules))[0]
+
+
+def grade_many(pairs: Iterable[tuple[str, str]], *, rules: str = "onerl") -> list[Grade]:
+    """A `Grade` for each (response, gold), in order."""
+    return [grade(response, gold, rules=rules) for response, gold in pairs]
+
+
+def grade(response: str, gold: str, *, rules: str = "onerl") -> Grade:
+    """The verdict on one response, with the answer found, its status and the deciding rule.
+
+    `rules="paper"` restates the reward of the paper's code, for audits; see `paper_rules`.
+    Raises ValueError for unknown rules, and nothing else.
+    """
+    _check_rules(rules)
+    if not isinstance(response, str):
+        return Grade(False, None, "bad-input", "extraction")
+    if rules == "paper":
+        answer, status = paper_rules.extract(response), "ok"
+        if answer is None:
+            status = "no-answer"
+    else:
+        found = extract(response)
+        answer, status = found.answer, found.status
+    if answer is None:
+        return Grade(False, None, status, "extraction")
+    correct, status, rule = _verdict(answer, _gold_text(gold), rules)
+    return Grade(correct, answer, status, rule)
+
+
+def _check_rules(rules: str) -> str:
+    if rules not in RULES:
+        raise ValueError(f"rules={rules!r}: allowed are {', '.join(map(repr, RULES))}")
+    return rules
+
+
+def _gold_text(gold) -> str:
+    """Benchmarks store some golds as numbers."""
+    if isinstance(gold, str):
+        return gold
+    return str(gold) if isinstance(gold, (int, float)) and not isinstance(gold, bool) else ""
+
+
+def _verdict(answer: str, gold: str, rules: str) -> tuple[bool, str, str]:
+    try:
+        return _cached(answer, gold, rules)
+    except _Undecided as undecided:
+        return undecided.args[0]
+
+
+@lru_cache(CACHE_SIZE)
+def _cached(answer: str, gold: str, rules: str) -> tuple[bool, str, str]:
+    try:
+        if rules == "paper":
+            correct, rule = paper_rules.same_answer(answer, gold)
+            return correct, "ok", rule
+        verdict = judge(answer, gold)
+    except Exception as error:  # the contract: no string raises; a test keeps this branch unreached
+        raise _Undecided((False, "error", type(error).__name__)) from None
+    if verdict[1] == "error":
+        raise _Undecided(verdict)
+    return verdict
+
+
+def clear_cache() -> None:
+    """Forget all verdicts (the cache is bounded and shared by all threads)."""
+    _cached.cache_clear()
+
+
+def judge(answer: str, gold: str, *, policy: Policy = DEFAULT, ask=None) -> tuple[bool, str, str]:
+    """(correct, status, rule) of two bare answers, uncached."""
     if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
-        return False, "too-long", "length"
-    if not strip_wrapping(answer):
+        return False, "too-long" if len(answer) > MAX_ANSWER else "bad-gold", "length"
+    plain_gold, plain_answer = strip_wrapping(gold), strip_wrapping(answer)
+    if not plain_answer:
         return False, "no-answer", "empty"
-    if not strip_wrapping(gold):
+    if not plain_gold:
         return False, "bad-gold", "empty"
     letter = _LETTER.fullmatch(_bare(gold))
     if letter:
         chosen = _CHOSEN.fullmatch(_bare(answer))
         right = bool(chosen) and chosen[1].upper() == letter[1]
         return right and not _OTHER_CHOICE.search(chosen[2] or ""), "ok", "choice"
-    comparison = Comparison(policy, ask)
-    status, rule = "unparseable", "unreadable"
-    for group_digits in _readings(answer, gold):
-        try:
-            first = read_answer(gold, group_digits=group_digits)
-        except (Unreadable, RecursionError):
+    return _compare(answer, gold, Comparison(policy, ask or ENGINE.ask))
+
+
+def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str, str]:
+    """Both answers read, with digits grouped by commas or not where that matters, and compared."""
+    ambiguous = _GROUPED.search(answer) or _GROUPED.search(gold)
+    status, rule, compared = "unparseable", "unread", False
+    for group_digits in (True, False) if ambiguous else (True,):
+        given = _read(answer, group_digits)
+        wanted = _read(gold, group_digits)
+        status = "ok" if given is not None else status
+        if given is None or wanted is None:
             continue
-        try:
-            second = read_answer(answer, group_digits=group_digits)
-        except (Unreadable, RecursionError):
-            continue
-        status = "ok"
-        if comparison.equal(first, second):
+        compared = True
+        if _equal(comparison, wanted, given):
             return True, "ok", comparison.rule
         rule = comparison.rule
-    if status == "unparseable":
-        if _spelled(gold) == _spelled(answer):
+    if not compared:
+        if _letters(gold) == _letters(answer):
             return True, "ok", "identical"
-        first, second = strip_wrapping(gold), strip_wrapping(answer)
-        if needs_engine(first) or needs_engine(second):
-            if comparison.confirm_latex(first, second):
-                return True, "ok", "symbolic"
-            return False, comparison.undecided or "ok", comparison.rule
+        if needs_engine(gold):
+            same = comparison.confirm_latex(strip_wrapping(gold), strip_wrapping(answer))
+            return same, comparison.undecided or "ok", comparison.rule
     return False, comparison.undecided or status, rule
 
 
-def _spelled(text):
+def _equal(comparison: Comparison, gold: Node, answer: Node) -> bool:
+    try:
+        return comparison.equal(gold, answer)
+    except (Unreadable, RecursionError):
+        return False
+
+
+def _read(text: str, group_digits: bool) -> Node | None:
+    try:
+        return read_answer(text, group_digits=group_digits)
+    except (Unreadable, RecursionError):
+        return None
+
+
+def _letters(text: str) -> str:
+    """A text without its spacing."""
     return re.sub(r"\s+|\\[,;! ]", "", strip_wrapping(text))
 
 
 def _bare(text: str) -> str:
+    """A text without fonts and LaTeX spacing, for reading a choice."""
     for _ in range(3):
         text = re.sub(r"\\(?:displaystyle|left|right|[,;! ])", "", text)
         text = _FONT.sub(r"\1", strip_wrapping(text))
     return text.replace("\\", "").strip()
-
-
-def _readings(answer: str, gold: str) -> tuple[bool, ...]:
-    """Whether digits may be grouped by commas or blanks: both ways where it matters."""
-    ambiguous = re.search(r"\d[, ]\d{3}", answer) or re.search(r"\d[, ]\d{3}", gold)
-    return (True, False) if ambiguous else (True,)
-
-
-def same_answer(answer: str, gold: str) -> bool:
-    return judge(str(answer), str(gold), _ASK)[0]
-
-
-_ASK = ENGINE.ask
-
-
-def grade(response: str, gold: str) -> Grade:
-    if not isinstance(response, str):
-        return Grade(False, None, "bad-input", "input")
-    found = extract(response)
-    if found.answer is None:
-        return Grade(False, None, found.status, "extraction")
-    correct, status, rule = judge(found.answer, str(gold), _ASK)
-    return Grade(correct, found.answer, status, rule)
-
-
-def grade_many(pairs) -> list[Grade]:
-    return [grade(response, gold) for response, gold in pairs]
-
-
-def verify(response: str, gold: str) -> bool:
-    return grade(response, gold).correct
-
-
-def extract_answer(response: str) -> str | None:
-    return extract(response).answer if isinstance(response, str) else None

@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"[\sA-Za-z0-9+\-*/^_(){}\[\]\\.,=<>|!&']{1,400}")
 _SUSPICIOUS = re.compile(
     r"__|import|lambda|[A-Za-z]\.[A-Za-z]|\d{40}|\^\s*\{?\s*[-+]?\s*\d{4}|\^\s*\{?\s*\d+\s*\^|\*\*|\d{4}\s*!|!\s*\)?\s*[!^]"
 )
-_BEYOND_US = re.compile(r"\\(?:i?int|sum|prod|lim|begin|det|operatorname)\b|d\s*[a-z]\b")
+_BEYOND_US = re.compile(r"\\(?:i?int|sum|prod|lim|begin|det|operatorname)\b")
 
 
 def plausible(text: str) -> bool:
@@ -154,10 +154,9 @@ class ValueComparison:
         """Expressions beyond our own parser: same spelling, or the symbolic engine."""
         if gold.spelling == answer.spelling and gold.spelling:
             return self._say("identical", True)
-        first, second = latex(gold.tokens), latex(answer.tokens)
-        if gold.tree is not None and answer.tree is None and not needs_engine(second):
+        if gold.tree is not None:  # an integral left standing is no answer to a number
             return self._say("unread", False)
-        return self.confirm_latex(first, second)
+        return self.confirm_latex(latex(gold.tokens), latex(answer.tokens))
 
     def confirm_latex(self, gold: str, answer: str) -> bool:
         """What math-verify says of two strings we cannot read, if they are harmless enough to send."""
