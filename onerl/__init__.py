@@ -18,12 +18,13 @@ _HOMES = {
     "Recipe": "onerl.recipe",
     "RecipeError": "onerl.recipe",
     "Run": "onerl.runs",
+    "outputs_folder": "onerl.runs",
     "train": "onerl.train",
     "evaluate": "onerl.evaluation",
     "rescore": "onerl.evaluation",
 }
 
-__all__ = ["Recipe", "RecipeError", "Run", "evaluate", "rescore", "train"]
+__all__ = ["Recipe", "RecipeError", "Run", "evaluate", "outputs_folder", "rescore", "train"]
 
 
 def __getattr__(name: str):

@@ -152,7 +152,9 @@ class Recipe(BaseModel):
     token_budget: Whole = _field(
         24000, "padded tokens in one forward and backward pass", 24000, "code, reference 2.1", ge=1
     )
-    threads: Whole | None = _field(None, "torch threads; null: torch's own choice", ge=1)
+    threads: Annotated[Whole, Field(ge=1)] | None = _field(
+        None, "torch threads; null: torch's own choice"
+    )
     benchmarks: Annotated[tuple[Benchmark, ...], Names] = _field(
         ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25"),
         "what a notebook evaluates on",
@@ -177,7 +179,7 @@ class Recipe(BaseModel):
         return self
 
     @classmethod
-    def load(cls, preset: str | Path, **fields: Any) -> Recipe:
+    def load(cls, preset: str | Path, /, **fields: Any) -> Recipe:
         """A preset by name, or a YAML file whose `preset` key names the preset it starts from.
 
         Raises:

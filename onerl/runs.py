@@ -35,10 +35,16 @@ if TYPE_CHECKING:
 
     from onerl.recipe import Recipe
 
-OUTPUTS = Path(__file__).parents[1] / "outputs"
-"""Where runs go by default: `outputs/` of the checkout, whatever the working directory."""
-
 PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "math-verify", "vllm")
+
+
+def outputs_folder() -> Path:
+    """Where runs go by default: `outputs/` of the checkout, or of the working directory without one.
+
+    The same folder for papermill at the repository's root and for Jupyter in `notebooks/`.
+    """
+    checkout = Path(__file__).parents[1]
+    return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "outputs"
 
 
 class Run:

@@ -1,0 +1,50 @@
+# make demo     the main job: a 1-shot RLVR run of the embedded world, its table and its figure
+# make test     pytest and the notebooks
+# make lint     ruff
+# make setup    the environment that all of them use, in .venv; nothing to do when it is current
+#
+# On a laptop without an NVIDIA GPU, the first time: `make setup TORCH=cpu` takes torch's CPU build
+# (200 MB instead of some GB). Also: VENV (where the environment is), PYTHON (3.11 or newer).
+
+VENV ?= .venv
+PYTHON ?= python3
+TORCH ?= default
+
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+TORCH_FROM := $(if $(filter cpu,$(TORCH)),--extra-index-url https://download.pytorch.org/whl/cpu)
+CURRENT := $(VENV)/.current
+
+# The matrices of the embedded world are too small to share between threads, and the venv's own
+# kernel must be the one that papermill and nbval find.
+export OMP_NUM_THREADS ?= 1
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export JUPYTER_PREFER_ENV_PATH = 1
+export HF_HUB_DISABLE_TELEMETRY = 1
+export TOKENIZERS_PARALLELISM = false
+
+.PHONY: setup demo test lint
+.DELETE_ON_ERROR:
+
+setup: $(CURRENT)
+
+# torch first, alone, so that nothing else can choose another build of it.
+$(CURRENT): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("onerl needs Python 3.11 or newer; name one: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) $(TORCH_FROM) -c constraints.txt torch
+	$(PIP) -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: setup
+	@mkdir -p outputs/demo
+	papermill --log-output notebooks/train.ipynb outputs/demo/train.ipynb
+	@echo
+	@echo "The notebook with the table and the figures: outputs/demo/train.ipynb"
+	@echo "The files named above are the table and the figures themselves."
+
+test: setup
+	HF_HUB_OFFLINE=1 pytest --nbval --nbval-cell-timeout=1200 tests notebooks
+
+lint: setup
+	ruff check .
+	ruff format --check .
