@@ -4,6 +4,8 @@ The kinds are those of the public test suites of other graders and of the mistak
 `EQUAL` must be accepted and `DIFFERENT` refused. tests/test_verifier_cases.py runs them all.
 """
 
+# ruff: noqa: E501
+
 EQUAL = {
     "numbers": [
         ("-5", "-5"), ("7425000", "7,425,000"), ("1000", "1 000"), ("1000", "1000.0"),

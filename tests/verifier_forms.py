@@ -1,8 +1,8 @@
 r"""Equal forms and near misses of a gold answer, made mechanically.
 
-For the tests and `benchmarks/verifier.py`: each form is what a model might write instead of the gold,
-each near miss what it might write when it is wrong. A form is made only where it is certainly equal
-(a decimal only for a terminating fraction, a unit only behind a bare number).
+For the tests and `benchmarks/verifier.py`: each form is what a model might write instead of the
+gold, each near miss what it might write when it is wrong. A form is made only where it is
+certainly equal (a decimal only for a terminating fraction, a unit only behind a bare number).
 """
 
 import re
@@ -47,7 +47,8 @@ def equal_forms(gold: str) -> dict[str, str]:
         forms["tfrac"] = text.replace("\\frac", "\\tfrac")
     if "(" in text and "\\left" not in text and ")" in text and "[" not in text:
         forms["left-right"] = text.replace("(", "\\left(").replace(")", "\\right)")
-    if " " in text and "\\text" not in text and not re.search(r"[A-Za-z] [A-Za-z]|\\[a-z]+ |\d \d", text):
+    needed = re.search(r"\\text|[A-Za-z] [A-Za-z]|\\[a-z]+ |\d \d", text)
+    if " " in text and not needed:
         forms["tight"] = re.sub(r"(?<!\\) ", "", text)
     if "+" in text and "\\text" not in text:
         forms["spaced"] = text.replace("+", " + ")

@@ -10,13 +10,15 @@ False
 >>> grade(r"\boxed{x(x+2)+1}", "(x+1)^2").rule
 'exact'
 
-The story, one file each: `extract` finds the box, `tokens` reads LaTeX, `structure` finds the shape
-(list, tuple, interval, matrix, equation, text), `expression` parses what is left, `evaluate` values it,
-`compare`, `values`, `regions` and `units` decide, `engine`, `worker` and `symbolic` confirm with many
-digits in a process that can be killed, `grade` caches and reports. `policy` is the table of what counts
-as equal and why. `golds` and `selftest` guard a run; `paper_rules` restates the paper's own reward.
+The story, one file each: `extract` finds the box, `tokens` reads LaTeX, `structure` finds the
+shape (list, tuple, interval, matrix, equation, text), `expression` parses what is left, `evaluate`
+values it, `compare`, `values`, `regions` and `units` decide, `engine`, `worker` and `symbolic`
+confirm with many digits in a process that can be killed, `grade` caches and reports. `policy` is
+the table of what counts as equal and why. `golds` and `selftest` guard a run; `paper_rules`
+restates the paper's own reward.
 
-Importing this needs neither torch nor sympy; the worker starts with the first question that needs it.
+Importing this needs neither torch nor sympy; the worker starts with the first question that needs
+it.
 """
 
 from onerl.verifier.golds import BadGold, bad_golds

@@ -1,12 +1,12 @@
 r"""When an answer equals the gold answer, shape by shape.
 
-The comparison is exact wherever it can be (rationals, rational functions), follows the shape of both
-answers (tuples in order, sets and root lists complete but unordered, intervals with their brackets) and
-asks the symbolic engine only about pairs of expressions that floating point cannot tell apart.
-`Comparison.rule` names what decided; `policy.py` says why each rule is as it is.
+The comparison is exact wherever it can be (rationals, rational functions), follows the shape of
+both answers (tuples in order, sets and root lists complete but unordered, intervals with their
+brackets) and asks the symbolic engine only about pairs of expressions that floating point cannot
+tell apart. `Comparison.rule` names what decided; `policy.py` says why each rule is as it is.
 """
 
-from onerl.verifier.evaluate import NoValue
+from onerl.verifier.evaluate import NoValueError
 from onerl.verifier.regions import FLIPPED, region
 from onerl.verifier.structure import Node, is_name, read
 from onerl.verifier.tokens import Token
@@ -50,7 +50,7 @@ class Comparison(ValueComparison):
         return self.values(gold, answer)
 
     def _chains(self, gold: Node, answer: Node) -> bool:
-        """a ≈ b: one part must equal the gold and every number must agree within its own rounding."""
+        """a ≈ b: one part is the gold and every number agrees with it within its own rounding."""
         if gold.kind == "chain":
             answers = answer.items if answer.kind == "chain" else [answer]
             return self.equal(gold.items[0], answers[0])
@@ -64,7 +64,7 @@ class Comparison(ValueComparison):
         target = gold.items[-1] if gold.kind == "equation" else gold
         try:
             return within_last_decimal(item, constant(target))
-        except NoValue:
+        except NoValueError:
             return False
 
     def _assigned_tuple(self, gold: Node, answer: Node) -> bool:
@@ -119,7 +119,9 @@ class Comparison(ValueComparison):
             before, after = _argument(gold_name.tokens), _argument(name.tokens)
             if first.split("(")[0] != second.split("(")[0] or not before or not after:
                 return False
-            renamed = [t._replace(text=before.text) if t.text == after.text else t for t in value.tokens]
+            renamed = [
+                t._replace(text=before.text) if t.text == after.text else t for t in value.tokens
+            ]
             if any(token.text == before.text for token in value.tokens) and before != after:
                 return False
             return self.equal(gold, read(renamed))
@@ -187,9 +189,6 @@ class Comparison(ValueComparison):
         if len(items) == 1 and other.kind == "set":
             return self._say("set", False)
         if pair.detail != "()" or not items or not all(item.kind == "equation" for item in items):
-            if pair.detail == "()" and other.kind == "list" and len(items) == len(pair.items):
-                if items[0].kind == "equation" and all(i.kind != "equation" for i in items[1:]):
-                    return self._say("tuple", False)
             every = gold is pair and other.kind == "list" and 0 < len(items) <= 4
             return self._say("one answer", every and all(self.equal(gold, i) for i in items))
         values = [item.items[-1] for item in items]
@@ -268,10 +267,10 @@ class Comparison(ValueComparison):
         rest = list(answer)
         for left, left_closed, right, right_closed in gold:
             for index, piece in enumerate(rest):
-                if (left_closed, right_closed) == (piece[1], piece[3]):
-                    if self.equal(left, piece[0]) and self.equal(right, piece[2]):
-                        rest.pop(index)
-                        break
+                ends = (left_closed, right_closed) == (piece[1], piece[3])
+                if ends and self.equal(left, piece[0]) and self.equal(right, piece[2]):
+                    rest.pop(index)
+                    break
             else:
                 return False
         return True

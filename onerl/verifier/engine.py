@@ -2,8 +2,8 @@
 
 `ask` never raises and never blocks for long: the limits are enforced by the supervisor process of
 `worker.py`, from outside the process that computes, so neither threads, event loops, signals nor a
-busy interpreter here matter. One supervisor is started on first use, shared by all threads, started
-anew after a fork and after its own death, and it ends when this process does.
+busy interpreter here matter. One supervisor is started on first use, shared by all threads,
+started anew after a fork and after its own death, and it ends when this process does.
 
 What is covered: any hang, crash or memory growth of the computation; death of either side.
 What is not: the supervisor runs as the same user. It parses mathematics and evaluates no code.
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from fractions import Fraction
 
 CPU_SECONDS = 0.5  # decides; measured on the worker, so a busy machine changes nothing
@@ -79,10 +80,8 @@ class Engine:
         if process is None:
             return
         for pipe in (process.stdin, process.stdout):
-            try:
+            with suppress(OSError):
                 pipe.close()
-            except OSError:
-                pass
         if self._owner == os.getpid():  # after a fork the process is the parent's, not ours
             process.kill()
             process.wait()

@@ -10,6 +10,8 @@ Three ways, all of bounded cost and none of them able to hang:
 
 Equality that only floating point supports is confirmed with many digits by the worker process.
 """
+# word lists read better as words
+# ruff: noqa: SIM905
 
 import cmath
 import math
@@ -21,7 +23,7 @@ _MAX_BITS = 40_000
 _MAX_FACTORIAL = 3_000
 
 
-class NoValue(Exception):
+class NoValueError(Exception):
     """The expression has no value here, or none that can be computed in bounded time."""
 
 
@@ -43,7 +45,7 @@ def contains(tree: tuple, nodes: frozenset) -> bool:
 
 
 def exact(tree: tuple) -> Fraction:
-    """The value of a constant rational expression. Raises NoValue."""
+    """The value of a constant rational expression. Raises NoValueError."""
     kind = tree[0]
     if kind == "num":
         return tree[1]
@@ -62,14 +64,14 @@ def exact(tree: tuple) -> Fraction:
     if kind == "mod":
         divisor = exact(tree[2])
         if divisor == 0:
-            raise NoValue
+            raise NoValueError
         return exact(tree[1]) % divisor
     if kind == "fn" and tree[1] in ("floor", "ceil", "abs"):
         inner = exact(tree[2])
         return Fraction({"floor": math.floor, "ceil": math.ceil, "abs": abs}[tree[1]](inner))
     if kind == "many":
         return _exact_many(tree[1], [exact(item) for item in tree[2:]])
-    raise NoValue
+    raise NoValueError
 
 
 def _arithmetic(kind: str, left, right):
@@ -80,13 +82,13 @@ def _arithmetic(kind: str, left, right):
     if kind == "mul":
         return left * right
     if right == 0:
-        raise NoValue
+        raise NoValueError
     return left / right
 
 
 def _bounded(value: Fraction) -> Fraction:
     if value.numerator.bit_length() + value.denominator.bit_length() > _MAX_BITS:
-        raise NoValue
+        raise NoValueError
     return value
 
 
@@ -96,17 +98,17 @@ def _exact_power(base: Fraction, exponent: Fraction) -> Fraction:
         return _exact_power(root, Fraction(exponent.numerator))
     size = base.numerator.bit_length() + base.denominator.bit_length()
     if abs(exponent) * size > _MAX_BITS or (base == 0 and exponent <= 0):
-        raise NoValue
+        raise NoValueError
     return base ** int(exponent)
 
 
 def _exact_root(value: Fraction, degree: Fraction) -> Fraction:
     if degree.denominator != 1 or not 0 < degree < 100 or (value < 0 and degree % 2 == 0):
-        raise NoValue
+        raise NoValueError
     sign, n = (-1 if value < 0 else 1), int(degree)
     top, bottom = _integer_root(abs(value.numerator), n), _integer_root(value.denominator, n)
     if top is None or bottom is None:
-        raise NoValue
+        raise NoValueError
     return Fraction(sign * top, bottom)
 
 
@@ -127,13 +129,17 @@ def _integer_root(value: int, degree: int) -> int | None:
 
 def _factorial(value: Fraction) -> int:
     if value.denominator != 1 or not 0 <= value <= _MAX_FACTORIAL:
-        raise NoValue
+        raise NoValueError
     return math.factorial(int(value))
 
 
 def _binomial(upper: Fraction, lower: Fraction) -> Fraction:
-    if upper.denominator != 1 or lower.denominator != 1 or not 0 <= lower <= upper <= _MAX_FACTORIAL:
-        raise NoValue
+    if (
+        upper.denominator != 1
+        or lower.denominator != 1
+        or not 0 <= lower <= upper <= _MAX_FACTORIAL
+    ):
+        raise NoValueError
     return Fraction(math.comb(int(upper), int(lower)))
 
 
@@ -141,13 +147,13 @@ def _exact_many(name: str, items: list[Fraction]) -> Fraction:
     if name in ("max", "min"):
         return max(items) if name == "max" else min(items)
     if any(item.denominator != 1 for item in items):
-        raise NoValue
+        raise NoValueError
     whole = [int(item) for item in items]
     return Fraction(math.gcd(*whole) if name == "gcd" else math.lcm(*whole))
 
 
 def modular(tree: tuple, point: dict[str, int]) -> int:
-    """The value of a rational function modulo PRIME. Raises NoValue for anything else."""
+    """The value of a rational function modulo PRIME. Raises NoValueError for anything else."""
     kind = tree[0]
     if kind == "num":
         return tree[1].numerator * pow(tree[1].denominator, -1, PRIME) % PRIME
@@ -160,16 +166,16 @@ def modular(tree: tuple, point: dict[str, int]) -> int:
     if kind == "div":
         bottom = modular(tree[2], point)
         if bottom == 0:
-            raise NoValue
+            raise NoValueError
         return modular(tree[1], point) * pow(bottom, -1, PRIME) % PRIME
     if kind == "pow":
         exponent = exact(tree[2])
         base = modular(tree[1], point)
         if exponent.denominator != 1 or (base == 0 and exponent <= 0):
-            raise NoValue
+            raise NoValueError
         return pow(base, int(exponent), PRIME)
     if kind == "fn" or kind == "many":
-        raise NoValue
+        raise NoValueError
     return modular(("num", exact(tree), None), point)
 
 
@@ -193,7 +199,9 @@ def sample_points(trees: tuple, names: frozenset[str]) -> list[dict]:
         return [{}]
     points = []
     if any(contains(tree, _WHOLE) for tree in trees):
-        points = [{n: complex(3 + _hash(n, salt) % (5 + salt)) for n in names} for salt in range(12)]
+        points = [
+            {n: complex(3 + _hash(n, salt) % (5 + salt)) for n in names} for salt in range(12)
+        ]
         if any(contains(tree, _COUNTED) for tree in trees) or names <= _COUNTERS:
             return points
     for salt in range(7):
@@ -223,7 +231,7 @@ class FloatField:
     @staticmethod
     def factorial(value) -> complex:
         if value.imag or value.real < 0 or value.real > 170:
-            raise NoValue
+            raise NoValueError
         return complex(math.gamma(value.real + 1))
 
     @staticmethod
@@ -236,13 +244,13 @@ _RECIPROCAL = {"cot": "tan", "sec": "cos", "csc": "sin", "coth": "tanh"}
 
 
 def numeric(tree: tuple, point: dict, field=FloatField):
-    """The value of `tree` at `point`. Raises NoValue where there is none."""
+    """The value of `tree` at `point`. Raises NoValueError where there is none."""
     try:
         value = _numeric(tree, point, field)
     except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
-        raise NoValue from error
+        raise NoValueError from error
     if not field.finite(value):
-        raise NoValue
+        raise NoValueError
     return value
 
 
@@ -254,7 +262,7 @@ def _numeric(tree: tuple, point: dict, field):
         return point[tree[1]]
     if kind == "const":
         if tree[1] == "oo":
-            raise NoValue
+            raise NoValueError
         return getattr(field, tree[1])
     if kind == "neg":
         return -_numeric(tree[1], point, field)
@@ -263,12 +271,14 @@ def _numeric(tree: tuple, point: dict, field):
             kind, _numeric(tree[1], point, field), _numeric(tree[2], point, field)
         )  # fmt: skip
     if kind == "pow":
-        return _power(_numeric(tree[1], point, field), _numeric(tree[2], point, field), point, field)
+        return _power(
+            _numeric(tree[1], point, field), _numeric(tree[2], point, field), point, field
+        )
     if kind == "root":
         base, degree = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
         if _negative(base) and degree.imag == 0 and degree.real % 2 == 1:
             if point:
-                raise NoValue
+                raise NoValueError
             return -((-base) ** (1 / degree))
         return _power(base, 1 / degree, point, field)
     if kind == "deg":
@@ -298,21 +308,21 @@ def _negative(value) -> bool:
 def _power(base, exponent, point: dict, field):
     """Principal value; a point where a negative base meets a fraction decides nothing."""
     if point and _negative(base) and exponent.real != field.floor(exponent).real:
-        raise NoValue
+        raise NoValueError
     if base == 0 and exponent.real <= 0:
-        raise NoValue
+        raise NoValueError
     return base**exponent
 
 
 def _logarithm(tree: tuple, point: dict, field):
     value = _numeric(tree[2], point, field)
     if value == 0 or (point and _negative(value)):
-        raise NoValue
+        raise NoValueError
     if tree[1] is None:
         return field.log(value) / field.log(field.number(Fraction(10)))
     base = _numeric(tree[1], point, field)
     if base in (0, 1):
-        raise NoValue
+        raise NoValueError
     return field.log(value) / field.log(base)
 
 
@@ -327,4 +337,4 @@ def _function(name: str, value, field):
         return 1 / field.function(_RECIPROCAL[name], value)
     if name in _CMATH_NAMES:
         return field.function(name, value)
-    raise NoValue
+    raise NoValueError

@@ -1,13 +1,14 @@
 r"""Tokens to a syntax tree of one mathematical expression.
 
 A small precedence parser for what answers are made of: arithmetic, powers, roots, functions,
-factorials, binomials, mixed numbers, implicit products. It evaluates nothing; a tree is nested tuples
-whose first item names the node. Anything else raises `Unreadable`, and is left to the symbolic engine.
+factorials, binomials, mixed numbers, implicit products. It evaluates nothing; a tree is nested
+tuples whose first item names the node. Anything else raises `UnreadableError`, and is left to the
+symbolic engine.
 """
 
 from fractions import Fraction
 
-from onerl.verifier.tokens import FUNCTIONS, Token, Unreadable, spell
+from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell
 
 _UNARY = FUNCTIONS - {"sqrt", "log", "max", "min", "gcd", "lcm"}
 _MANY = frozenset(("max", "min", "gcd", "lcm"))
@@ -16,18 +17,18 @@ _MAX_DIGITS = 400
 
 
 def parse(tokens: list[Token]) -> tuple:
-    """The tree of `tokens`. Raises Unreadable unless all of them form one expression."""
+    """The tree of `tokens`. Raises UnreadableError unless all of them form one expression."""
     reader = _Reader(tokens)
     tree = reader.sum()
     if reader.position != len(tokens):
-        raise Unreadable(f"left over: {tokens[reader.position].text}")
+        raise UnreadableError(f"left over: {tokens[reader.position].text}")
     return tree
 
 
 def number(text: str) -> tuple:
     """The node of a literal: exact value, and how many decimals were written."""
     if len(text) > _MAX_DIGITS:
-        raise Unreadable("number too long")
+        raise UnreadableError("number too long")
     return ("num", Fraction(text), len(text.split(".")[1]) if "." in text else None)
 
 
@@ -48,7 +49,7 @@ class _Reader:
 
     def expect(self, text: str) -> None:
         if self.take().text != text:
-            raise Unreadable(f"expected {text}")
+            raise UnreadableError(f"expected {text}")
 
     # sum := product (("+" | "-") product)*
     def sum(self) -> tuple:
@@ -92,15 +93,17 @@ class _Reader:
     def _implicit(self, left: tuple, token: Token) -> tuple:
         """A product without a sign, or a mixed number such as 4\\frac{2}{3} and 4 2/3."""
         previous = self.tokens[self.position - 1]
-        whole = previous.kind == "num" and left == number(previous.text) and left[1].denominator == 1
+        whole = (
+            previous.kind == "num" and left == number(previous.text) and left[1].denominator == 1
+        )
         if token.kind == "num" and previous.kind != "close":
             powers = self.peek(1).text == "^"
             if not token.space or previous.kind != "num" or not (whole or powers):
-                raise Unreadable("two numbers without an operator")
+                raise UnreadableError("two numbers without an operator")
             if not powers:
                 top, slash, bottom = self.take(), self.take(), self.take()
                 if slash.text != "/" or bottom.kind != "num":
-                    raise Unreadable("two numbers without an operator")
+                    raise UnreadableError("two numbers without an operator")
                 return self._mixed(left, ("div", number(top.text), number(bottom.text)))
         right = self.power()
         if whole and token.text == "frac" and right[0] == "div":
@@ -112,7 +115,7 @@ class _Reader:
     @staticmethod
     def _mixed(whole: tuple, part: tuple) -> tuple:
         if part[1][1].denominator != 1 or part[2][1].denominator != 1:
-            raise Unreadable("not a mixed number")
+            raise UnreadableError("not a mixed number")
         return ("add", whole, part)
 
     # power := postfix ("^" exponent)?
@@ -178,7 +181,7 @@ class _Reader:
             return ("fn", "abs", inner)
         if token.kind == "cmd":
             return self._command(token.text)
-        raise Unreadable(f"unexpected {token.text!r}")
+        raise UnreadableError(f"unexpected {token.text!r}")
 
     def _number(self, token: Token) -> tuple:
         follow = self.peek()
@@ -199,7 +202,7 @@ class _Reader:
     def _repeating(self, head: str) -> tuple:
         digits = spell(self._group())
         if not digits.isdigit() or len(digits) + len(head) > 60:
-            raise Unreadable("not a repeating decimal")
+            raise UnreadableError("not a repeating decimal")
         _, _, tail = head.partition(".")
         shift = 10 ** len(tail)
         part = Fraction(int(digits), (10 ** len(digits) - 1) * shift)
@@ -214,7 +217,7 @@ class _Reader:
         while depth:
             token = self.take()
             if token.kind == "end":
-                raise Unreadable("unbalanced braces")
+                raise UnreadableError("unbalanced braces")
             depth += (token.text == "{") - (token.text == "}")
         return self.tokens[start : self.position - 1]
 
@@ -238,15 +241,14 @@ class _Reader:
             return ("const", name)
         argument = [self.peek(i) for i in range(3)]
         if [t.text for t in argument[::2]] == ["(", ")"] and argument[1].kind == "num":
-            if not self.position - 1 or self.tokens[self.position - 2].kind != "num":
-                self.position += 3  # f(0): a value of an unknown function, not f times 0
-                return ("var", f"{name}({argument[1].text})")
+            self.position += 3  # f(0): a value of an unknown function, not f times 0
+            return ("var", f"{name}({argument[1].text})")
         return ("var", name)
 
     def _bracketed(self, token: Token) -> tuple:
         close = _MATES.get(token.text)
         if close is None:
-            raise Unreadable(f"unexpected {token.text}")
+            raise UnreadableError(f"unexpected {token.text}")
         bars, self.bars = self.bars, 0
         inner = self.sum()
         self.bars = bars
@@ -270,7 +272,7 @@ class _Reader:
             return number(token.text[0])
         if token.kind in ("num", "letter", "cmd"):
             return self.primary()
-        raise Unreadable("missing argument")
+        raise UnreadableError("missing argument")
 
     def _command(self, name: str) -> tuple:
         if name == "frac":
@@ -297,7 +299,7 @@ class _Reader:
             return self._logarithm(name)
         if name in _UNARY:
             return self._function(name)
-        raise Unreadable(f"\\{name}")
+        raise UnreadableError(f"\\{name}")
 
     def _is_derivative(self) -> bool:
         first, second = self.peek(), self.peek(1)
@@ -313,9 +315,7 @@ class _Reader:
             degree = self.sum()
             self.expect("]")
         token = self.peek()
-        if token.kind == "num":  # \sqrt13 is the root of 13
-            inner = self.primary()
-        elif token.text == "(":
+        if token.kind == "num" or token.text == "(":  # \sqrt13 is the root of 13
             inner = self.primary()
         else:
             inner = self._argument()
@@ -360,7 +360,7 @@ class _Reader:
 
     def _many(self, name: str) -> tuple:
         if self.peek().text not in ("(", "\\{", "{"):
-            raise Unreadable(f"\\{name}")
+            raise UnreadableError(f"\\{name}")
         bracket = self.take().text
         items = [self.sum()]
         while self.peek().text == ",":

@@ -4,7 +4,7 @@ Extraction is where reward hacking happens, so its rules are few and never look 
 
 * only ``\boxed{...}`` and ``\fbox{...}`` are answers; the text around them is worth nothing;
 * the last box counts, and an unterminated or empty last box is no answer;
-* boxes joined as one statement ("\boxed{1} or \boxed{2}") are one list, so a second guess never pays.
+* boxes joined as one statement ("\boxed{1} or \boxed{2}") are one list: a second guess never pays.
 
 Everything is linear in the length of the response and looks at it from the right.
 """
@@ -76,9 +76,12 @@ def extract(response: str) -> Extraction:
                 boxes, left_edge = [response[brace + 1 : close]], start
                 continue
             break
-        elif left_edge - close > _MAX_GAP or not _JOINT.fullmatch(response, close + 1, left_edge):
-            break
-        elif "\n\n" in response[close:left_edge] or len(boxes) >= _MAX_BOXES:
+        elif (
+            left_edge - close > _MAX_GAP
+            or not _JOINT.fullmatch(response, close + 1, left_edge)
+            or "\n\n" in response[close:left_edge]
+            or len(boxes) >= _MAX_BOXES
+        ):
             break
         boxes.append(response[brace + 1 : close])
         left_edge = start

@@ -1,7 +1,8 @@
 r"""Which gold answers cannot be used: found by name before a run, not by a silent reward of zero.
 
-Two golds of DSR-sub are broken (one is empty, one is cut off), and the paper's reward pays 1.0 for no
-answer at all on the first. A gold is usable if a response that boxes it word for word is accepted.
+Two golds of DSR-sub are broken (one is empty, one is cut off), and the paper's reward pays 1.0 for
+no answer at all on the first. A gold is usable if a response that boxes it word for word is
+accepted.
 """
 
 from collections.abc import Iterable

@@ -13,8 +13,8 @@ bad-input  the response is not a string
 bad-gold   the gold answer is empty or not text
 ========== =====================================================================================
 
-`Grade.rule` names the rule that decided. Verdicts are cached on (answer, gold): a model at work on one
-problem gives the same few answers thousands of times.
+`Grade.rule` names the rule that decided. Verdicts are cached on (answer, gold): a model at work on
+one problem gives the same few answers thousands of times.
 """
 
 import re
@@ -28,14 +28,16 @@ from onerl.verifier.engine import ENGINE
 from onerl.verifier.extract import MAX_ANSWER, extract
 from onerl.verifier.policy import DEFAULT, Policy
 from onerl.verifier.structure import Node, read_answer
-from onerl.verifier.tokens import Unreadable, strip_wrapping
+from onerl.verifier.tokens import UnreadableError, strip_wrapping
 from onerl.verifier.values import needs_engine
 
 CACHE_SIZE = 1 << 14
 RULES = ("onerl", "paper")
 
 _LETTER = re.compile(r"\(?\s*([A-J])\s*\)?[.:]?")
-_FONT = re.compile(r"\\(?:text|textbf|mathrm|mathbf|textrm|mbox|textit|operatorname)\s*\{([^{}]*)\}")
+_FONT = re.compile(
+    r"\\(?:text|textbf|mathrm|mathbf|textrm|mbox|textit|operatorname)\s*\{([^{}]*)\}"
+)
 _CHOSEN = re.compile(
     r"(?:option|choice|answer)?:?\s*\(?\s*([A-Ja-j])\s*(?:\)?[.:]?$|[.:)]+\s*(?![,;/|])(.*))",
     re.S | re.I,
@@ -54,12 +56,12 @@ class Grade:
     rule: str
 
 
-class _Undecided(Exception):
+class _UndecidedError(Exception):
     """Carries a verdict that must not be cached."""
 
 
 def verify(response: str, gold: str, *, rules: str = "onerl") -> bool:
-    r"""Whether the last ``\boxed{}`` of `response` is the gold answer. Never raises on a response."""
+    r"""Whether the last ``\boxed{}`` of `response` is the gold answer. No response raises."""
     return grade(response, gold, rules=rules).correct
 
 
@@ -118,7 +120,7 @@ def _gold_text(gold) -> str:
 def _verdict(answer: str, gold: str, rules: str) -> tuple[bool, str, str]:
     try:
         return _cached(answer, gold, rules)
-    except _Undecided as undecided:
+    except _UndecidedError as undecided:
         return undecided.args[0]
 
 
@@ -130,9 +132,9 @@ def _cached(answer: str, gold: str, rules: str) -> tuple[bool, str, str]:
             return correct, "ok", rule
         verdict = judge(answer, gold)
     except Exception as error:  # the contract: no string raises; a test keeps this branch unreached
-        raise _Undecided((False, "error", type(error).__name__)) from None
+        raise _UndecidedError((False, "error", type(error).__name__)) from None
     if verdict[1] == "error":
-        raise _Undecided(verdict)
+        raise _UndecidedError(verdict)
     return verdict
 
 
@@ -184,14 +186,14 @@ def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str,
 def _equal(comparison: Comparison, gold: Node, answer: Node) -> bool:
     try:
         return comparison.equal(gold, answer)
-    except (Unreadable, RecursionError):
+    except (UnreadableError, RecursionError):
         return False
 
 
 def _read(text: str, group_digits: bool) -> Node | None:
     try:
         return read_answer(text, group_digits=group_digits)
-    except (Unreadable, RecursionError):
+    except (UnreadableError, RecursionError):
         return None
 
 

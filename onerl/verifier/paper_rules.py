@@ -1,18 +1,19 @@
-r"""The reward of the paper's released training code, restated: for measuring its edges, never for training.
+r"""The reward of the paper's released training code, restated: for measuring its edges, never for
+training.
 
 Two graders, either of which may accept (reference notes on the paper, §3.1): exact match after the
-normalisation of Hendrycks' MATH, and equality of values after the normalisation of PRM800K. Both were
-written for textbook strings, and their quirks are kept: everything from ``\text{ `` on is cut, unreduced
-fractions are refused, a comma is not a decimal point. The originals evaluate strings with sympy; this
-one uses our own parser, so the same quirks come without evaluating code.
+normalisation of Hendrycks' MATH, and equality of values after the normalisation of PRM800K. Both
+were written for textbook strings, and their quirks are kept: everything from ``\text{ `` on is
+cut, unreduced fractions are refused, a comma is not a decimal point. The originals evaluate
+strings with sympy; this one uses our own parser, so the same quirks come without evaluating code.
 """
 
 import re
 
 from onerl.verifier import evaluate
-from onerl.verifier.evaluate import NoValue
+from onerl.verifier.evaluate import NoValueError
 from onerl.verifier.expression import parse
-from onerl.verifier.tokens import Unreadable, tokenise
+from onerl.verifier.tokens import UnreadableError, tokenise
 
 _FRACTION = re.compile(r"(-?)\(?(-?\d+)\)?/\(?(\d+)\)?")
 _UNIT_WORDS = (
@@ -96,8 +97,10 @@ def _values_equal(answer: str, gold: str) -> bool:
     if any(_unknown_letters(text) > 2 or _TOO_HARD.search(text) for text in (answer, gold)):
         return False
     try:
-        values = [evaluate.exact(parse(tokenise(text, group_digits=False))) for text in (answer, gold)]
-    except (NoValue, Unreadable, RecursionError):
+        values = [
+            evaluate.exact(parse(tokenise(text, group_digits=False))) for text in (answer, gold)
+        ]
+    except (NoValueError, UnreadableError, RecursionError):
         return False
     if (values[0].denominator == 1) != (values[1].denominator == 1):
         return False

@@ -1,8 +1,8 @@
-r"""Sets of real numbers: intervals, unions, inequalities and what is left when points are taken out."""
+r"""Sets of real numbers: intervals, unions, inequalities, and these without some points."""
 
 import math
 
-from onerl.verifier.evaluate import NoValue
+from onerl.verifier.evaluate import NoValueError
 from onerl.verifier.structure import Node, is_name, read
 from onerl.verifier.tokens import Token
 from onerl.verifier.values import constant, infinite
@@ -55,7 +55,7 @@ def _position(node: Node) -> float:
         return math.inf if infinite(node.tree) == "+" else -math.inf
     try:
         return float(constant(node))
-    except (NoValue, OverflowError):
+    except (NoValueError, OverflowError):
         return math.nan
 
 

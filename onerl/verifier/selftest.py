@@ -1,4 +1,4 @@
-r"""Known pairs that every run checks before its first step: a broken verifier must not train a model."""
+r"""Known pairs checked before the first step of a run: a broken verifier must not train a model."""
 
 from onerl.verifier.grade import grade
 
@@ -25,7 +25,7 @@ class SelfTestError(RuntimeError):
 
 
 def self_test() -> int:
-    """Grades the known pairs and returns how many. Raises SelfTestError on the first wrong verdict."""
+    """Grades the known pairs; returns how many. Raises SelfTestError on a wrong verdict."""
     for response, gold, expected in _KNOWN:
         verdict = grade(response, gold)
         if verdict.correct is not expected:

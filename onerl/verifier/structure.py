@@ -1,15 +1,18 @@
-r"""Tokens to the shape of an answer: a value, a list, a tuple, an interval, a matrix, an equation, a text.
+r"""Tokens to the shape of an answer: a value, a list, a tuple, an interval, a matrix, an equation,
+a text.
 
 `read` splits at the outermost separators until only expressions are left. It decides nothing about
 equality; `compare` does.
 """
+# word lists read better as words
+# ruff: noqa: SIM905
 
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from onerl.verifier import units
 from onerl.verifier.expression import parse
-from onerl.verifier.tokens import FUNCTIONS, Token, Unreadable, spell, tokenise
+from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell, tokenise
 
 _MAX_READ_DEPTH = 8
 # Words that change what a number says; next to one of them it is not read as the answer.
@@ -34,8 +37,8 @@ _CASES = frozenset(("cases", "aligned", "align", "gathered"))
 class Node:
     """One part of an answer.
 
-    kind: value, text, list, set, tuple, union, difference, matrix, equation, relation, ratio, clock,
-    base, chain. `items` are its parts (for a matrix its rows, flattened, with `detail` the width).
+    kind: value, text, list, set, tuple, union, difference, matrix, equation, relation, ratio,
+    clock, base, chain. `items` are its parts (for a matrix its rows, flattened, with `detail` the width).
     """
 
     kind: str
@@ -55,15 +58,15 @@ class Node:
         """The expression of a value, or None if only the symbolic engine may read it."""
         try:
             return parse(self.tokens)
-        except (Unreadable, RecursionError):
+        except (UnreadableError, RecursionError):
             return None
 
 
 def read_answer(text: str, *, group_digits: bool) -> Node:
-    """The shape of a whole answer. Raises Unreadable."""
+    """The shape of a whole answer. Raises UnreadableError."""
     tokens = tokenise(text, group_digits=group_digits)
     if not tokens:
-        raise Unreadable("empty")
+        raise UnreadableError("empty")
     return read(tokens)
 
 
@@ -95,9 +98,9 @@ def read(tokens: list[Token], depth: int = 0) -> Node:
     """The shape of `tokens`."""
     tokens = _trim(tokens)
     if not tokens:
-        raise Unreadable("empty part")
+        raise UnreadableError("empty part")
     if depth > _MAX_READ_DEPTH:
-        raise Unreadable("nested too deeply")
+        raise UnreadableError("nested too deeply")
     for reader in _READERS:
         node = reader(tokens, depth)
         if node is not None:
@@ -139,12 +142,12 @@ def _read_matrix(tokens, depth):
     if not starts:
         return None
     if len(starts) > 1:
-        raise Unreadable("several matrices")
+        raise UnreadableError("several matrices")
     start = starts[0]
     name = tokens[start].text[6:-1]
     end = next((i for i, token in enumerate(tokens) if token.text == f"end{{{name}}}"), -1)
     if end < 0:
-        raise Unreadable("unfinished matrix")
+        raise UnreadableError("unfinished matrix")
     before, body, after = tokens[:start], tokens[start + 1 : end], tokens[end + 1 :]
     rows, _ = split(body, _is("op", "\\\\"))
     rows = [row for row in rows if row]
@@ -152,17 +155,17 @@ def _read_matrix(tokens, depth):
         rows = [[t for t in row if t.text != "&"] for row in rows]
         return Node("list", tokens, [read(row, depth + 1) for row in rows])
     if name not in _MATRICES or not rows:
-        raise Unreadable(name)
+        raise UnreadableError(name)
     if before and after and before[-1].kind == "open" and after[0].kind == "close":
         before, after = before[:-1], after[1:]
     if before and before[-1].text in ("*",):
         before = before[:-1]
     transposed = [t.text for t in after if t.text not in "{}"] in (["^", "T"], ["^", "top"])
-    if after and not transposed or any(token.kind == "rel" for token in before):
+    if (after and not transposed) or any(token.kind == "rel" for token in before):
         return None if any(token.text == "=" for token in before) else _unreadable("matrix product")
-    cells = [[cell for cell in split(row, _is("op", "&"))[0]] for row in rows]
+    cells = [split(row, _is("op", "&"))[0] for row in rows]
     if len({len(row) for row in cells}) != 1:
-        raise Unreadable("ragged matrix")
+        raise UnreadableError("ragged matrix")
     if transposed:
         cells = [list(column) for column in zip(*cells, strict=True)]
     if before:
@@ -173,7 +176,7 @@ def _read_matrix(tokens, depth):
 
 
 def _unreadable(reason: str):
-    raise Unreadable(reason)
+    raise UnreadableError(reason)
 
 
 def _read_list(tokens, depth):
@@ -207,7 +210,7 @@ def _read_relation(tokens, depth):
     if not all(parts) or any(sign in ("in", "notin", "sim", "equiv") for sign in signs):
         if set(signs) == {"="} and all(parts[1:]):
             return read(tokens[1:], depth + 1)  # "= 5"
-        raise Unreadable("relation")
+        raise UnreadableError("relation")
     sides = [read(part, depth + 1) for part in parts]
     if set(signs) == {"="}:
         return Node("equation", tokens, sides)
@@ -241,9 +244,9 @@ def _read_bracketed(tokens, depth):
         return _read_set(tokens, body, depth)
     parts, marks = split(body, _is_separator)
     kind = "()" if first == "langle" else first + last
-    if len(parts) >= 2 and all(parts) and not any(mark.kind == "sep" for mark in marks):
-        if kind in ("()", "[]", "(]", "[)"):
-            return Node("tuple", tokens, [read(p, depth + 1) for p in parts], detail=kind)
+    plain = all(parts) and not any(mark.kind == "sep" for mark in marks)
+    if len(parts) >= 2 and plain and kind in ("()", "[]", "(]", "[)"):
+        return Node("tuple", tokens, [read(part, depth + 1) for part in parts], detail=kind)
     if kind == "()" and body:
         return read(body, depth + 1)
     return None
@@ -279,7 +282,11 @@ def _read_ratio(tokens, depth):
 def _read_plus_minus(tokens, depth):
     if not any(token.text in ("pm", "mp") for token in tokens):
         return None
-    if tokens[0].text == "\\{" or any(token.kind == "rel" for token in tokens) or split(tokens, _is_separator)[1]:
+    if (
+        tokens[0].text == "\\{"
+        or any(token.kind == "rel" for token in tokens)
+        or split(tokens, _is_separator)[1]
+    ):
         return None
     versions = []
     for plus, minus in (("+", "-"), ("-", "+")):
@@ -295,7 +302,11 @@ def _read_base(tokens, depth):
         return None
     digits = [token for token in tokens[:at] if token.text not in "()"]
     base = [token for token in tokens[at + 1 :] if token.text not in "{}"]
-    if not digits or digits[0].kind != "num" or any(t.kind not in ("num", "letter") for t in digits):
+    if (
+        not digits
+        or digits[0].kind != "num"
+        or any(t.kind not in ("num", "letter") for t in digits)
+    ):
         return None
     if len(base) != 1 or base[0].kind not in ("num", "text", "word", "letter"):
         return None
@@ -342,7 +353,7 @@ def _read_value(tokens: list[Token]) -> Node:
         return Node("text", tokens, words=words)
     tokens, unit, mark = _without_unit(tokens)
     if not tokens:
-        raise Unreadable("a unit without a number")
+        raise UnreadableError("a unit without a number")
     if tokens[0].text == "(" and matching(tokens, 0) == len(tokens) - 1:
         tokens = tokens[1:-1]
     if any(token.kind == "unit" for token in tokens):
@@ -356,7 +367,9 @@ def _without_words(tokens: list[Token]) -> list[Token]:
         return tokens
     wordy = ("text", "word")
     start, end = 0, len(tokens)
-    while start < end and tokens[start].kind in wordy and _harmless(tokens[start].text, leading=True):
+    while (
+        start < end and tokens[start].kind in wordy and _harmless(tokens[start].text, leading=True)
+    ):
         start += 1
     if start and start < end and tokens[start].text in (":", "="):
         start += 1

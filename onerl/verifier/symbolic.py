@@ -1,9 +1,9 @@
 r"""What the worker computes: equality to sixty digits, and math-verify for what we do not parse.
 
-Runs only inside the worker process. `same_trees` repeats the floating-point comparison of two of our
-own syntax trees with mpmath: two answers of a few hundred characters that agree to forty digits at
-every sample point are equal. `same_latex` hands LaTeX we cannot read ourselves (integrals, sums,
-products of matrices) to math-verify.
+Runs only inside the worker process. `same_trees` repeats the floating-point comparison of two of
+our own syntax trees with mpmath: two answers of a few hundred characters that agree to forty
+digits at every sample point are equal. `same_latex` hands LaTeX we cannot read ourselves
+(integrals, sums, products of matrices) to math-verify.
 """
 
 from fractions import Fraction
@@ -11,7 +11,7 @@ from fractions import Fraction
 import mpmath
 
 from onerl.verifier import evaluate
-from onerl.verifier.evaluate import NoValue
+from onerl.verifier.evaluate import NoValueError
 
 _DIGITS = 60
 _AGREE = mpmath.mpf(10) ** -40
@@ -40,7 +40,7 @@ class MpField:
     @staticmethod
     def factorial(value):
         if value.imag or value.real < 0 or value.real > 10_000:
-            raise NoValue
+            raise NoValueError
         return mpmath.gamma(value + 1)
 
     @staticmethod
@@ -56,7 +56,7 @@ def same_trees(first: tuple, second: tuple) -> bool:
         try:
             left = evaluate.numeric(first, point, MpField)
             right = evaluate.numeric(second, point, MpField)
-        except NoValue:
+        except NoValueError:
             continue
         size = max(abs(left), abs(right))
         if abs(left - right) > _AGREE * size and size > _NOTHING:
@@ -66,11 +66,16 @@ def same_trees(first: tuple, second: tuple) -> bool:
 
 
 def same_latex(gold: str, answer: str) -> bool:
-    from math_verify import LatexExtractionConfig, parse, verify
     from latex2sympy2_extended import NormalizationConfig
+    from math_verify import LatexExtractionConfig, parse, verify
 
     normalisation = NormalizationConfig(
-        basic_latex=True, units=False, malformed_operators=True, nits=True, boxed="none", equations=False
+        basic_latex=True,
+        units=False,
+        malformed_operators=True,
+        nits=True,
+        boxed="none",
+        equations=False,
     )
     config = [LatexExtractionConfig(boxed_match_priority=0, normalization_config=normalisation)]
     parsed = [

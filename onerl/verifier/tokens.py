@@ -1,8 +1,11 @@
 r"""LaTeX to tokens: the only place that knows how answers are spelled.
 
-What never changes a value is dropped here (spacing, ``\left``, fonts, dollar signs of math mode) and
-spellings of one thing are folded (``\dfrac``, ``\leq``, unicode). Everything after works on tokens.
+What never changes a value is dropped here (spacing, ``\left``, fonts, dollar signs of math mode)
+and spellings of one thing are folded (``\dfrac``, ``\leq``, unicode). Everything after works on
+tokens.
 """
+# word lists read better as words
+# ruff: noqa: SIM905
 
 import re
 from typing import NamedTuple
@@ -14,7 +17,7 @@ MAX_DEPTH = 40  # nesting of brackets; deeper text is no answer
 MAX_TOKENS = 1200
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """The text cannot be read as an answer."""
 
 
@@ -66,8 +69,8 @@ _SPLICED = frozenset(
     "mathbin mathrel mathord ensuremath underline color textcolor boxed fbox".split()
 )
 _TEXT = frozenset(
-    "text textbf textit textrm textsf texttt textnormal mathrm mathsf mathtt mbox hbox operatorname "
-    "emph mathnormal".split()
+    "text textbf textit textrm textsf texttt textnormal mathrm mathsf mathtt mbox hbox "
+    "operatorname emph mathnormal".split()
 )
 _IGNORED_WITH_GROUP = frozenset("hspace vspace phantom hphantom label tag color".split())
 FUNCTIONS = frozenset(
@@ -75,13 +78,14 @@ FUNCTIONS = frozenset(
     "lcm abs arcsin arccos arctan floor ceil".split()
 )
 _GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon "
-    "phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell imath "
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau "
+    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell imath "
     "jmath nabla partial mho odot oplus star infty_ Re Im aleph".split()
 )
 _WORD_TOKENS = {
     "and": ("sep", "and"), "or": ("sep", "or"), "pi": ("cmd", "pi"), "infinity": ("cmd", "infty"),
-    "infty": ("cmd", "infty"), "inf": ("cmd", "infty"), "oo": ("word", "oo"), "percent": ("op", "%"),
+    "infty": ("cmd", "infty"), "inf": ("cmd", "infty"), "oo": ("word", "oo"),
+    "percent": ("op", "%"),
     "pct": ("op", "%"), "percentage": ("op", "%"), "in": ("word", "in"), "mod": ("cmd", "mod"),
 }  # fmt: skip
 # Short plain words that are not products of variables.
@@ -136,7 +140,7 @@ def strip_wrapping(text: str) -> str:
 
 
 def clean(text: str, *, group_digits: bool) -> str:
-    """Spelling folded, before tokens are cut. `group_digits` reads "1,234" and "1 234" as one number."""
+    """Spelling folded, before tokens are cut. `group_digits` reads "1,234" and "1 234" as one."""
     if any(ord(character) > 127 for character in text):
         text = _SUPERSCRIPT_RUN.sub(lambda run: "^{" + run[0].translate(_SUPERSCRIPTS) + "}", text)
         text = _PLAIN_ROOT.sub(lambda m: r"\sqrt{" + m[1] + "}" if m[1] else "sqrt(", text)
@@ -167,20 +171,20 @@ def _ungroup_outside_brackets(match: re.Match) -> str:
 
 
 def tokenise(text: str, *, group_digits: bool = True) -> list[Token]:
-    """The tokens of an answer. Raises Unreadable."""
+    """The tokens of an answer. Raises UnreadableError."""
     tokens: list[Token] = []
     _lex(clean(text, group_digits=group_digits), tokens, 0)
     depth = 0
     for token in tokens:
         depth += (token.kind == "open") - (token.kind == "close")
         if depth > MAX_DEPTH:
-            raise Unreadable("nested too deeply")
+            raise UnreadableError("nested too deeply")
     return _fold_units(tokens)
 
 
 def _lex(text: str, out: list[Token], nesting: int) -> None:
     if nesting > 6:
-        raise Unreadable("nested too deeply")
+        raise UnreadableError("nested too deeply")
     position, space = 0, False
     while position < len(text):
         match = _LEXEME.match(text, position)
@@ -204,7 +208,7 @@ def _lex(text: str, out: list[Token], nesting: int) -> None:
             _sign(value, out, space)
         space = False
         if len(out) > MAX_TOKENS:
-            raise Unreadable("too long")
+            raise UnreadableError("too long")
 
 
 def _escaped(value: str, out: list[Token], space: bool) -> None:
@@ -217,7 +221,7 @@ def _escaped(value: str, out: list[Token], space: bool) -> None:
     elif value == "|":
         out.append(Token("op", "|", space))
     elif value not in "()[]":  # stray math delimiters are dropped
-        raise Unreadable(f"\\{value}")
+        raise UnreadableError(f"\\{value}")
 
 
 def _sign(value: str, out: list[Token], space: bool) -> None:
@@ -241,7 +245,7 @@ def _sign(value: str, out: list[Token], space: bool) -> None:
     elif value.startswith("..."):
         out.append(Token("cmd", "dots", space))
     else:
-        raise Unreadable(repr(value))
+        raise UnreadableError(repr(value))
 
 
 def _command(name: str, text: str, position: int, out: list, space: bool, nesting: int) -> int:
@@ -307,7 +311,7 @@ def _command(name: str, text: str, position: int, out: list, space: bool, nestin
 
 
 def _word(word: str, out: list[Token], space: bool) -> None:
-    """A run of plain letters: a function, a separator, a unit, a word, or a product of variables."""
+    """A run of plain letters: a function, separator, unit, word, or product of variables."""
     lower = word.lower()
     previous = out[-1] if out else None
     if lower in FUNCTIONS:
@@ -380,11 +384,22 @@ def _fold_units(tokens: list[Token]) -> list[Token]:
         if token == ("cmd", "frac", token.space) and index and index + 6 < len(tokens) + 1:
             window = tokens[index + 1 : index + 7]
             names = [t.text for t in window]
-            if len(window) == 6 and names[0] == "{" and names[2:4] == ["}", "{"] and names[5] == "}":
+            if (
+                len(window) == 6
+                and names[0] == "{"
+                and names[2:4] == ["}", "{"]
+                and names[5] == "}"
+            ):
                 words = [names[1], names[4]]
                 kinds = {window[1].kind, window[4].kind}
-                if kinds <= {"text", "unit", "word"} and all(units.is_unit(w.strip()) for w in words):
-                    out += [Token("unit", words[0], True), Token("unit", "/"), Token("unit", words[1])]
+                if kinds <= {"text", "unit", "word"} and all(
+                    units.is_unit(w.strip()) for w in words
+                ):
+                    out += [
+                        Token("unit", words[0], True),
+                        Token("unit", "/"),
+                        Token("unit", words[1]),
+                    ]
                     index += 7
                     continue
         out.append(token)
@@ -403,7 +418,8 @@ def latex(tokens: list[Token]) -> str:
 
 
 _LATEX = {
-    "*": r"\cdot", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan", "log10": r"\log_{10}",
+    "*": r"\cdot", "asin": r"\arcsin", "acos": r"\arccos", "atan": r"\arctan",
+    "log10": r"\log_{10}",
     "or": ",", "and": ",", "lfloor": r"\lfloor", "rfloor": r"\rfloor", "lceil": r"\lceil",
     "rceil": r"\rceil", "langle": "(", "rangle": ")",
 }  # fmt: skip

@@ -1,10 +1,12 @@
 r"""Units of measurement: which words are units, and when two answers state the same one.
 
 A unit is read as powers of base units, so ``mph``, ``miles per hour`` and
-``\frac{\text{mi}}{\text{h}}`` are one unit, and cm² is not cm³. Nothing is converted: 1 m and 100 cm
-are different answers, because the question asked for one of them. Words that only name what is
+``\frac{\text{mi}}{\text{h}}`` are one unit, and cm² is not cm³. Nothing is converted: 1 m and 100
+cm are different answers, because the question asked for one of them. Words that only name what is
 counted ("24 divisors") are no units and never contradict anything.
 """
+# word lists read better as words
+# ruff: noqa: SIM905
 
 Unit = frozenset  # of (base unit, power); the empty set means "a thing counted"
 
@@ -101,7 +103,9 @@ def is_unit(word: str) -> bool:
 
 def is_modifier(word: str) -> bool:
     word = word.lower()
-    return word in _POWER_BEFORE or word in _POWER_AFTER or word == "per" or word in ("unit", "units")
+    return (
+        word in _POWER_BEFORE or word in _POWER_AFTER or word == "per" or word in ("unit", "units")
+    )
 
 
 def read_unit(words: list[str]) -> Unit | None:

@@ -1,14 +1,17 @@
 r"""When two expressions with their units are equal: exactly if possible, numerically if not.
 
-The order is: units, identical trees, exact rationals, rational functions over a finite field, decimals of
-an exact value, floating point (which can only refuse), and last the engine (which confirms).
+The order is: units, identical trees, exact rationals, rational functions over a finite field,
+decimals of an exact value, floating point (which can only refuse), and last the engine (which
+confirms).
 """
+# word lists read better as words
+# ruff: noqa: SIM905
 
 import re
 from fractions import Fraction
 
 from onerl.verifier import evaluate, units
-from onerl.verifier.evaluate import NoValue
+from onerl.verifier.evaluate import NoValueError
 from onerl.verifier.policy import Policy
 from onerl.verifier.structure import Node
 from onerl.verifier.tokens import latex
@@ -16,7 +19,7 @@ from onerl.verifier.tokens import latex
 ENGINE_SECONDS = 0.5  # CPU time of the engine one comparison may use
 _CLOSE = 1e-6  # floats further apart than this (relative) are different numbers
 _TINY = 1e-9  # below this, cancellation may hide a difference: ask for more digits
-# What is sent to math-verify: short, plain, without towers of powers and without anything that looks
+# What is sent to math-verify: short, plain, without towers of powers and anything that looks
 # like code. The worker's limits hold without this screen; it saves the time of running into them.
 _PLAIN = re.compile(r"[\sA-Za-z0-9+\-*/^_(){}\[\]\\.,=<>|!&']{1,400}")
 _SUSPICIOUS = re.compile(
@@ -34,7 +37,7 @@ def needs_engine(text: str) -> bool:
 
 
 class ValueComparison:
-    """Compares values; `Comparison` adds the shapes. `ask(task, seconds)` is the symbolic engine."""
+    """Compares values; `Comparison` adds shapes. `ask(task, seconds)` is the symbolic engine."""
 
     def __init__(self, policy: Policy, ask=None):
         self.policy = policy
@@ -51,7 +54,9 @@ class ValueComparison:
         """Two expressions with their units."""
         if not units.agree(gold.unit, answer.unit):
             return self._say("units differ", False)
-        if gold.mark != answer.mark and (gold.mark and answer.unit or answer.mark and gold.unit):
+        if gold.mark != answer.mark and (
+            (gold.mark and answer.unit) or (answer.mark and gold.unit)
+        ):
             return self._say("units differ", False)
         if {gold.mark, answer.mark} == {"%", "deg"}:
             return self._say("units differ", False)
@@ -85,7 +90,7 @@ class ValueComparison:
         if not names:
             try:
                 exact = evaluate.exact(first), evaluate.exact(second)
-            except NoValue:
+            except NoValueError:
                 pass
             else:
                 return self._say("exact", exact[0] == exact[1]) or self._decimal(gold, answer)
@@ -96,7 +101,7 @@ class ValueComparison:
                 evaluate.modular(first, point) == evaluate.modular(second, point)
                 for point in (evaluate.modular_point(names, salt) for salt in (1, 2))
             )
-        except (NoValue, ValueError):
+        except (NoValueError, ValueError):
             pass
         else:
             return self._say("exact", agree) or (not names and self._decimal(gold, answer))
@@ -116,7 +121,7 @@ class ValueComparison:
                 continue
             try:
                 target = constant(other)
-            except NoValue:
+            except NoValueError:
                 continue
             unit = Fraction(1, 10**decimals)
             slack = abs(target) / 10**15 if exact_value(other) is None else 0
@@ -159,11 +164,10 @@ class ValueComparison:
         return self.confirm_latex(latex(gold.tokens), latex(answer.tokens))
 
     def confirm_latex(self, gold: str, answer: str) -> bool:
-        """What math-verify says of two strings we cannot read, if they are harmless enough to send."""
+        """What math-verify says of two strings we cannot read, if they are harmless to send."""
         if not (plausible(gold) and plausible(answer)):
             return self._say("unread", False)
         return self._confirm(("latex", gold, answer))
-
 
     def _factor(self, first: tuple | None, second: tuple | None) -> float | None:
         """The constant c with second = c * first, or None."""
@@ -177,7 +181,7 @@ class ValueComparison:
             try:
                 below = evaluate.numeric(first, point)
                 ratios.append(evaluate.numeric(second, point) / below)
-            except (NoValue, ZeroDivisionError, OverflowError):
+            except (NoValueError, ZeroDivisionError, OverflowError):
                 continue
         if len(ratios) < 3 or abs(ratios[0].imag) > 1e-9 * abs(ratios[0]):
             return None
@@ -190,7 +194,11 @@ class ValueComparison:
 def within_last_decimal(node: Node, target: Fraction) -> bool:
     """Whether a written decimal is `target` to within one unit of its last decimal."""
     value, decimals = literal(node)
-    return value is not None and decimals is not None and abs(target - value) <= Fraction(1, 10**decimals)
+    return (
+        value is not None
+        and decimals is not None
+        and abs(target - value) <= Fraction(1, 10**decimals)
+    )
 
 
 _SHORT_UNITS = frozenset("m s h g l L J N W V K".split())
@@ -211,7 +219,12 @@ def without_short_unit(node: Node) -> Node:
 
 def difference(node: Node) -> tuple | None:
     left, right = node.items[0].tree, node.items[-1].tree
-    if left is None or right is None or "value" != node.items[0].kind or "value" != node.items[-1].kind:
+    if (
+        left is None
+        or right is None
+        or node.items[0].kind != "value"
+        or node.items[-1].kind != "value"
+    ):
         return None
     return ("sub", left, right)
 
@@ -223,7 +236,7 @@ def is_constant(node: Node) -> bool:
 def exact_value(node: Node) -> Fraction | None:
     try:
         return evaluate.exact(node.tree) if node.tree is not None else None
-    except NoValue:
+    except NoValueError:
         return None
 
 
@@ -247,7 +260,7 @@ def literal(node: Node) -> tuple[Fraction | None, int | None]:
 def _power_of_ten(tree: tuple) -> int | None:
     try:
         power = evaluate.exact(tree[2])
-    except NoValue:
+    except NoValueError:
         return None
     if tree[1][0] == "num" and tree[1][1] == 10 and power.denominator == 1 and abs(power) < 400:
         return int(power)
@@ -255,22 +268,22 @@ def _power_of_ten(tree: tuple) -> int | None:
 
 
 def constant(node: Node) -> Fraction:
-    """The value of a constant, exact or from floating point. Raises NoValue."""
+    """The value of a constant, exact or from floating point. Raises NoValueError."""
     if node.tree is None or evaluate.variables(node.tree):
-        raise NoValue
+        raise NoValueError
     exact = exact_value(node)
     if exact is not None:
         return exact
     value = evaluate.numeric(node.tree, {})
     if abs(value.imag) > 1e-12 * abs(value):
-        raise NoValue
+        raise NoValueError
     return Fraction(value.real)
 
 
 def _float(tree: tuple, point: dict) -> complex | None:
     try:
         return evaluate.numeric(tree, point)
-    except NoValue:
+    except NoValueError:
         return None
 
 

@@ -1,10 +1,11 @@
 """The supervisor process and its worker: where expressions meet sympy.
 
-The supervisor loads the libraries once and forks a worker from its warm self. A worker that uses more
-CPU than a question is worth, waits too long or dies is killed, the answer is "timeout" or "error", and
-the next worker is forked warm in milliseconds. Nothing here depends on signals or on the worker's
-cooperation. The supervisor ends when its parent does: on end of input, and, should another process
-hold the pipe open, when its parent's id changes. The worker is killed by the kernel with its supervisor.
+The supervisor loads the libraries once and forks a worker from its warm self. A worker that uses
+more CPU than a question is worth, waits too long or dies is killed, the answer is "timeout" or
+"error", and the next worker is forked warm in milliseconds. Nothing here depends on signals or on
+the worker's cooperation. The supervisor ends when its parent does: on end of input, and, should
+another process hold the pipe open, when its parent's id changes. The worker is killed by the
+kernel with its supervisor.
 """
 
 import ctypes
@@ -16,6 +17,7 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
 from fractions import Fraction
 
 _PR_SET_PDEATHSIG = 1
@@ -127,10 +129,8 @@ class _Worker:
                 return "timeout", used
 
     def kill(self) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         os.waitpid(self.pid, 0)
         os.close(self.question)
         os.close(self.reply)
@@ -147,7 +147,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _confine(memory_mb: int) -> None:
-    """Limits of the worker itself: it dies with the supervisor, cannot grow and cannot write files."""
+    """Limits of the worker itself: it dies with the supervisor and can neither grow nor write files."""
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         with open("/proc/self/statm") as file:
