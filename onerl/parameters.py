@@ -69,6 +69,7 @@ def _names(value: Any) -> Any:
 
 
 Whole = Annotated[int, BeforeValidator(whole)]
+Positive = Annotated[int, Field(ge=1), BeforeValidator(whole)]
 Real = Annotated[float, BeforeValidator(_real), Field(allow_inf_nan=False)]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 OwnExample = Annotated[str | dict[str, str], BeforeValidator(_own_example)]

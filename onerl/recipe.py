@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from onerl.parameters import (
     Names,
     OwnExample,
+    Positive,
     Real,
     RecipeError,
     Text,
@@ -152,9 +153,7 @@ class Recipe(BaseModel):
     token_budget: Whole = _field(
         24000, "padded tokens in one forward and backward pass", 24000, "code, reference 2.1", ge=1
     )
-    threads: Annotated[Whole, Field(ge=1)] | None = _field(
-        None, "torch threads; null: torch's own choice"
-    )
+    threads: Positive | None = _field(None, "torch threads; null: torch's own choice")
     benchmarks: Annotated[tuple[Benchmark, ...], Names] = _field(
         ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25"),
         "what a notebook evaluates on",
