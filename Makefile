@@ -1,48 +1,50 @@
-# make demo    one real 1-shot RLVR run on the embedded world, table and figure at the end
-# make test    pytest and nbval
-# Both build .venv first, through `make setup`, which does nothing when .venv is current.
+# make demo     the main job: a 1-shot RLVR run of the embedded world, its table and its figure
+# make test     pytest and the notebooks
+# make lint     ruff
+# make setup    the environment that all of them use, in .venv; nothing to do when it is current
 #
-# Variables:
-#   TORCH=cpu       on Linux, take torch's CPU build (0.2 GB) instead of the one with CUDA (3 GB)
-#   PYTHON=python3  the Python (3.11 or newer) that .venv is made with
+# On a laptop without an NVIDIA GPU, the first time: `make setup TORCH=cpu` takes torch's CPU build
+# (200 MB instead of some GB). Also: VENV (where the environment is), PYTHON (3.11 or newer).
 
+VENV ?= .venv
 PYTHON ?= python3
-TORCH ?=
-TORCH_VERSION := 2.13.0
-READY := .venv/ready
+TORCH ?= default
 
-# One thread each: the embedded world's matrices are too small for more. Real models set their own.
+PIP := $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
+TORCH_FROM := $(if $(filter cpu,$(TORCH)),PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu)
+CURRENT := $(VENV)/.current
+
+# The matrices of the embedded world are too small to share between threads, and the venv's own
+# kernel must be the one that papermill and nbval find.
 export OMP_NUM_THREADS ?= 1
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+export JUPYTER_PREFER_ENV_PATH = 1
+export HF_HUB_DISABLE_TELEMETRY = 1
+export TOKENIZERS_PARALLELISM = false
 
-NOTEBOOKS := notebooks/index.ipynb notebooks/base_model.ipynb notebooks/train.ipynb notebooks/ablation.ipynb
+.PHONY: setup demo test lint
+.DELETE_ON_ERROR:
 
-.PHONY: setup demo test lint clean
+setup: $(CURRENT)
 
-setup: $(READY)
-
-$(READY): pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "onerl needs Python 3.11 or newer, and $(PYTHON) is older: make setup PYTHON=python3.12"; exit 1; }
-	$(PYTHON) -m venv .venv
-ifeq ($(TORCH),cpu)
-	PIP_INDEX_URL=https://download.pytorch.org/whl/cpu .venv/bin/python -m pip install --quiet torch==$(TORCH_VERSION)
-else
-	.venv/bin/python -m pip install --quiet torch==$(TORCH_VERSION)
-endif
-	.venv/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+# torch first, alone, so that nothing else can choose another build of it.
+$(CURRENT): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("onerl needs Python 3.11 or newer; name one: make setup PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(TORCH_FROM) $(PIP) -c constraints.txt torch
+	$(PIP) -c constraints.txt -e '.[dev]'
 	@touch $@
 
 demo: setup
 	@mkdir -p outputs/demo
-	papermill notebooks/train.ipynb outputs/demo/train.ipynb --log-output --no-progress-bar
+	papermill --log-output notebooks/train.ipynb outputs/demo/train.ipynb
+	@echo
+	@echo "The notebook with the table and the figures: outputs/demo/train.ipynb"
+	@echo "The files named above are the table and the figures themselves."
 
 test: setup
-	pytest tests --nbval $(NOTEBOOKS) --nbval-cell-timeout 900
+	HF_HUB_OFFLINE=1 pytest --nbval --nbval-cell-timeout=1200 tests notebooks
 
 lint: setup
 	ruff check .
 	ruff format --check .
-
-clean:
-	rm -rf .venv .pytest_cache .ruff_cache
