@@ -10,6 +10,7 @@ moments and the step are all there is to save.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -57,16 +58,15 @@ def save_state(run: Path, step: int, optimizer, trainer_state: TrainerState) -> 
             for key, value in moments.items()
         }
         save_file(tensors, folder / "optimizer.safetensors")
-        TrainerState(
-            global_step=trainer_state.global_step, max_steps=trainer_state.max_steps
-        ).save_to_json(str(folder / "trainer_state.json"))
+        kept = dataclasses.replace(trainer_state, log_history=[])
+        kept.save_to_json(str(folder / "trainer_state.json"))
         files = {f"state/{target.name}/{p.name}": p for p in folder.iterdir()}
         files |= {f"checkpoints/{target.name}/{p.name}": p for p in checkpoint.iterdir()}
         sums = {name: file_sha256(path) for name, path in sorted(files.items())}
         (folder / "manifest.json").write_text(json.dumps(sums, indent=1))
     if damaged := damage(run, target):
         raise OSError(f"{damaged} does not read back as it was written; is the disk failing?")
-    for old in sorted((run / "state").iterdir())[:-KEPT_STATES]:
+    for old in sorted((run / "state").glob("step-*"))[:-KEPT_STATES]:
         shutil.rmtree(old)
 
 
@@ -100,15 +100,13 @@ def rewind(run: Path, step: int, rows: int) -> None:
     """
     for kind in ("state", "checkpoints", "rollouts"):
         for path in (run / kind).glob("*"):
-            if path.stem > folder_name(step):
+            if path.name.startswith(".") or path.stem > folder_name(step):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
     metrics = run / "metrics.jsonl"
     lines = metrics.read_bytes().splitlines(keepends=True) if metrics.exists() else []
     if len(lines) < rows:
         raise ValueError(f"{metrics} has {len(lines)} rows, but step {step} needs {rows}")
-    kept = metrics.with_suffix(".kept")
-    kept.write_bytes(b"".join(lines[:rows]))
-    kept.replace(metrics)
+    runs.write_text(metrics, b"".join(lines[:rows]).decode())
 
 
 def load_weights(model: torch.nn.Module, checkpoint: Path) -> None:

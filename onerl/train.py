@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import importlib.util
+import json
 import logging
 import math
 import os
@@ -21,11 +21,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from onerl import problems, runs
 from onerl.prompts import prompt_for
 from onerl.recipe import Recipe, RecipeError
 
 SILENT_STEPS = 10  # steps without any reward signal after which a run says so
+FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
 logger = logging.getLogger(__name__)
 
 
@@ -40,7 +43,7 @@ def train(recipe: Recipe, out: str | Path | None = None, progress: bool = True) 
             example has no label, or one that the verifier does not accept; a prompt is longer
             than `max_prompt_length`; the model suits no backend.
     """
-    out = Path(out) if out is not None else Path("outputs") / recipe.hash()
+    out = Path(out) if out is not None else runs.outputs_folder() / recipe.hash()
     out.mkdir(parents=True, exist_ok=True)
     with only_process(out):
         same_recipe(out, recipe)
@@ -55,12 +58,14 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     import torch
     from datasets import Dataset
     from transformers import AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
     from onerl import state
     from onerl.trainer import OneShotTrainer
 
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
+    disable_progress_bar()  # one for every checkpoint written
     rows = training_rows(recipe)
     model = model_path(recipe)
     tokenizer = AutoTokenizer.from_pretrained(model)
@@ -75,7 +80,7 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     if not (out / "checkpoints" / state.folder_name(0)).exists():
         state.save_checkpoint(out, 0, trainer.model, tokenizer)
     trainer.train(resume_from_checkpoint=str(folder) if folder else None)
-    (out / "DONE").touch()
+    runs.write_text(out / "DONE", "")
 
 
 @contextlib.contextmanager
@@ -97,13 +102,18 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
     path = out / "recipe.yaml"
     if not path.exists():
         return
-    ours, theirs = recipe.model_dump(), Recipe.load(path).model_dump()
-    if recipe.hash() != Recipe.load(path).hash():
-        differ = [f"{k} ({theirs[k]!r}, now {ours[k]!r})" for k in ours if ours[k] != theirs[k]]
-        raise ValueError(
-            f"out = {str(out)!r}: holds a run of another recipe, which differs in"
-            f" {', '.join(differ)}; choose another folder"
-        )
+    if json.loads((out / "provenance.json").read_text())["recipe_hash"] == recipe.hash():
+        return
+    ours, theirs = (yaml.safe_load(text) for text in (recipe.to_yaml(), path.read_text("utf-8")))
+    differ = [
+        f"{name} ({theirs.get(name)!r}, now {value!r})"
+        for name, value in ours.items()
+        if value != theirs.get(name)
+    ]
+    raise ValueError(
+        f"out = {str(out)!r}: holds a run of another recipe, which differs in"
+        f" {', '.join(differ)}; choose another folder"
+    )
 
 
 def training_rows(recipe: Recipe) -> list[dict[str, str]]:
@@ -146,9 +156,6 @@ def reporter(recipe: Recipe, progress: bool):
     from tqdm.auto import tqdm
     from transformers import TrainerCallback
 
-    def in_jupyter() -> bool:  # papermill has a kernel too, but shows a bar as a wall of text
-        return importlib.util.find_spec("ipywidgets") is not None and "ipykernel" in sys.modules
-
     class Reporter(TrainerCallback):
         silent = 0
         bar = None
@@ -171,7 +178,7 @@ def reporter(recipe: Recipe, progress: bool):
 
         def _show(self, state, logs):
             text = f"reward {logs['reward']:.3f}, length {logs['completion_length']:.0f}"
-            if sys.stderr.isatty() or in_jupyter():
+            if sys.stderr.isatty() or FRONT_ENDS & set(os.environ):
                 self.bar = self.bar or tqdm(total=recipe.steps, unit="step")
                 self.bar.set_postfix_str(text)
                 self.bar.update(logs["step"] - self.bar.n)

@@ -218,9 +218,7 @@ class OneShotTrainer(GRPOTrainer):
         prompt_mask, mask = attention_mask[:, :split], attention_mask[:, split:]
         logps = torch.zeros(completions.shape, device=input_ids.device)
         for rows, prompt, width in self._chunks(prompt_ids, prompt_mask, mask):
-            scored, _ = self._score(
-                model, prompt, completions[rows, :width], mask[rows, :width]
-            )
+            scored, _ = self._score(model, prompt, completions[rows, :width], mask[rows, :width])
             logps[rows, :width] = scored.float()
         return logps, None, None
 

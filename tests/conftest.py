@@ -8,11 +8,18 @@ os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 import pytest
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-from transformers import Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 torch.set_num_threads(1)
-CHARACTERS = "\n !\"$%'()*+,-./0123456789:=?[\\]^_{|}ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+CHARACTERS = (
+    "\n !\"$%'()*+,-./0123456789:=?[\\]^_{|}ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
 
 
 def character_tokenizer() -> PreTrainedTokenizerFast:
@@ -29,20 +36,20 @@ def character_tokenizer() -> PreTrainedTokenizerFast:
 def tiny_model(architecture: str = "qwen2", seed: int = 0, **changes) -> torch.nn.Module:
     """A random two-layer model of width 64 over the character tokenizer's vocabulary."""
     torch.manual_seed(seed)
-    shape = dict(
-        vocab_size=len(CHARACTERS) + 3,
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        tie_word_embeddings=True,
-        initializer_range=0.15,  # far from uniform, so that mistakes show
-        bos_token_id=None,
-        pad_token_id=0,
-        eos_token_id=1,
-    )
+    shape = {
+        "vocab_size": len(CHARACTERS) + 3,
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+        "tie_word_embeddings": True,
+        "initializer_range": 0.15,  # far from uniform, so that mistakes show
+        "bos_token_id": None,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+    }
     if architecture == "llama":
         return LlamaForCausalLM(LlamaConfig(**shape | changes)).eval()
     model = Qwen2ForCausalLM(Qwen2Config(**shape | changes)).eval()

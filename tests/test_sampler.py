@@ -125,7 +125,7 @@ def test_thread_count_does_not_change_the_draws(threads):
 def test_current_weights_are_sampled_from():
     model = tiny_model()
     sample = SharedPromptSampler(model).sample
-    given = dict(max_new_tokens=12, temperature=0, eos_ids={1})
+    given = {"max_new_tokens": 12, "temperature": 0, "eos_ids": {1}}
     before = sample(PROMPTS, [1] * 5, **given)
     model.load_state_dict(tiny_model(seed=1).state_dict())
     after = sample(PROMPTS, [1] * 5, **given)
@@ -150,7 +150,8 @@ def test_uniforms_are_uniform_and_independent_of_neighbours():
         counts = torch.histc(u.float(), 20, 0, 1)
         chi_squared = ((counts - 1000) ** 2 / 1000).sum().item()
         assert chi_squared < 45  # 19 degrees of freedom: p = 0.0007
-        assert 0 < u.min() and u.max() < 1
+        assert u.min() > 0
+        assert u.max() < 1
     a, b = uniforms(seeds, 0), uniforms(seeds, 1)
     for x, y in ((a, b), (a[1:], a[:-1])):
         assert abs(torch.corrcoef(torch.stack([x, y]))[0, 1]) < 4 / math.sqrt(len(x))
@@ -164,7 +165,7 @@ def test_uniform_stays_below_one_at_the_largest_hash():
 @pytest.mark.parametrize("u", [1e-300, 2.0**-53, 0.5, 1 - 2.0**-53])
 def test_a_token_of_probability_zero_is_never_chosen(monkeypatch, u):
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf]])
-    monkeypatch.setattr(sampler, "uniforms", lambda seeds, _: torch.tensor([u], dtype=torch.float64))
+    monkeypatch.setattr(sampler, "uniforms", lambda *_: torch.tensor([u]).double())
     tokens, logprobs = choose(logits, 1.0, torch.tensor([0]), 0)
     assert tokens.item() in (1, 3)
     assert logprobs.item() == pytest.approx(math.log(0.5))
@@ -194,5 +195,5 @@ def test_wrong_calls_and_models_are_refused():
     with pytest.raises(ValueError, match="at least one token"):
         draw(model, prompts=[[]], counts=[1])
     model.config.model_type = "gpt2"
-    with pytest.raises(ValueError, match="'gpt2'.*allowed: qwen2, llama"):
+    with pytest.raises(ValueError, match=r"'gpt2'.*allowed: qwen2, llama"):
         SharedPromptSampler(model)

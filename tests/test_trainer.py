@@ -101,11 +101,12 @@ def paper_loss(model, batch, rewards, policy, beta, entropy_coef):
             tokens += 1
             clipped += bool(ratio != cut)
             clamped += bool(torch.exp(d) - d - 1 > 10)
-    assert clipped and clamped  # or the batch would not show it
+    assert clipped
+    assert clamped
     return total / tokens
 
 
-@pytest.mark.parametrize("row, policy, beta, entropy_coef", TABLE_5)
+@pytest.mark.parametrize(("row", "policy", "beta", "entropy_coef"), TABLE_5)
 def test_loss_and_gradient_are_the_papers(trainer, recipe, row, policy, beta, entropy_coef):
     rewards = [0.0] * 8 if row == 13 else [1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0]
     batch = rollouts(rewards)
@@ -229,7 +230,7 @@ def test_data_order_repeats_every_example_equally_and_depends_on_the_seed(recipe
 
 
 def test_untested_backends_are_refused_by_name(recipe, tiny_model_dir, tmp_path):
-    with pytest.raises(ValueError, match="vllm.*allowed: auto, torch, transformers"):
+    with pytest.raises(ValueError, match=r"vllm.*allowed: auto, torch, transformers"):
         OneShotTrainer(recipe.replace(backend="vllm"), tiny_model_dir, None, tmp_path)
 
 
@@ -261,16 +262,15 @@ def test_trl_methods_overridden_or_relied_on_have_the_pinned_signature(name):
 
 def test_the_method_that_churns_most_is_not_overridden():
     own = set(vars(OneShotTrainer)) & set(dir(GRPOTrainer))
-    assert "_generate_and_score_completions" not in own and "_inner_training_loop" not in own
+    assert "_generate_and_score_completions" not in own
+    assert "_inner_training_loop" not in own
     unpinned = own - set(SIGNATURES) - {"__init__", "__doc__", "__module__"}
     assert unpinned <= {"_get_per_token_logps_and_entropies", "__firstlineno__"}
 
 
 def test_scoring_is_called_by_trl_with_the_leading_arguments_we_take():
-    parameters = list(
-        inspect.signature(GRPOTrainer._get_per_token_logps_and_entropies).parameters
-    )[:7]
-    assert parameters == [
+    scoring = inspect.signature(GRPOTrainer._get_per_token_logps_and_entropies)
+    assert list(scoring.parameters)[:7] == [
         "self",
         "model",
         "input_ids",
