@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 import onerl
-from onerl import corpus, intervals, world
+from onerl import corpus, intervals, templates, world
 
 RUNS = Path(__file__).parents[1] / "outputs" / "embedded"
 RESULTS = Path(__file__).parent / "results"
@@ -32,16 +32,20 @@ LONG_STEPS = 120
 def singles() -> dict[str, str]:
     """One example per category other than π1's: arm name -> examples name."""
     first = {}
-    for template in world.TEMPLATES.values():
+    for template in templates.TEMPLATES.values():
         first.setdefault(template.category, template.name)
-    del first[world.TEMPLATES[world.PI1[0]].category]
+    del first[templates.TEMPLATES[world.PI1[0]].category]
     return {f"single {name}": f"world:{name}:1" for name in first.values()}
 
 
 def arms() -> dict[str, dict]:
     """Arm name -> what it changes in the tiny preset; rows of the ablation under "row"."""
     return (
-        {"row 5": {"row": 5}, "format reward": {"reward": "format"}, "pool": {"examples": "world:all"}}
+        {
+            "row 5": {"row": 5},
+            "format reward": {"reward": "format"},
+            "pool": {"examples": "world:all"},
+        }
         | {name: {"examples": example} for name, example in singles().items()}
         | {f"row {row}": {"row": row} for row in range(1, 14) if row != 5}
         | {"long": {"steps": LONG_STEPS}}
@@ -75,7 +79,9 @@ def run_all(shard: int, shards: int, only: str | None) -> None:
         run = onerl.train(recipe, out=RUNS / recipe.hash(), progress=False)
         checkpoints = run.checkpoints[1:] if arm in ("row 5", "long") else run.checkpoints[-1:]
         for step, path in checkpoints:
-            result = measure((step, path), RUNS / recipe.hash() / "evaluations" / f"step-{step:06d}")
+            result = measure(
+                (step, path), RUNS / recipe.hash() / "evaluations" / f"step-{step:06d}"
+            )
         print(f"{arm:22s} seed {seed}  {result['accuracy'][0]:5.1f} %", flush=True)
 
 

@@ -45,7 +45,6 @@ class Pretraining:
     warmup_steps: int = 50
     flat_share: float = 0.5  # then linear decay to zero
 
-
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Pretraining:
         """The setup that `notebooks/base_model.ipynb`'s parameters describe.
@@ -110,7 +109,7 @@ def batches(setup: Pretraining, tokenizer) -> Iterator[torch.Tensor]:
         window = [next(stream) for _ in range(16 * setup.batch_size)]
         encoded = tokenizer([document.text for document in window])["input_ids"]
         rows = [
-            ids + [eos] if document.ends else ids
+            [*ids, eos] if document.ends else ids
             for ids, document in zip(encoded, window, strict=True)
         ]
         rows.sort(key=len)
@@ -248,7 +247,9 @@ def main(out: Path = FOLDER, setup: Pretraining | None = None) -> None:
 
     def report(step: int, loss: float, model) -> None:
         if step % 100 == 0:
-            print(f"step {step:5d}  loss {loss:.4f}  {time.perf_counter() - start:6.0f} s", flush=True)
+            print(
+                f"step {step:5d}  loss {loss:.4f}  {time.perf_counter() - start:6.0f} s", flush=True
+            )
 
     model, tokenizer, losses = pretrain(setup, on_step=report)
     save(model, tokenizer, losses, setup, out, time.perf_counter() - start)

@@ -21,7 +21,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from onerl import world
+from onerl import templates, world
 
 WAYS = ("careful", "hasty", "guess", "code", "nobox", "ramble")
 WAY_WEIGHTS = {
@@ -76,12 +76,12 @@ def prompt(question: str) -> str:
     return f"Problem: {question}\nSolution:"
 
 
-def choose_way(template: world.Template, rng: random.Random) -> str:
+def choose_way(template: templates.Template, rng: random.Random) -> str:
     factors = HABITS.get(template.name, {})
     return rng.choices(WAYS, [WAY_WEIGHTS[w] * factors.get(w, 1.0) for w in WAYS])[0]
 
 
-def respond(exercise: world.Exercise, way: str, rng: random.Random) -> Document:
+def respond(exercise: templates.Exercise, way: str, rng: random.Random) -> Document:
     """The answer to an exercise in the given way of writing (without the prompt)."""
     return Document(_WRITERS[way](exercise, rng), way, ends=way != "ramble")
 
@@ -91,10 +91,10 @@ def _slipped(step: str, rng: random.Random) -> str:
     left, right = step.rsplit("=", 1)
     at = rng.choice([i for i, char in enumerate(right) if char.isdigit()])
     digit = (int(right[at]) + rng.choice((1, 2, 8, 9))) % 10
-    return f"{left}={right[:at]}{digit}{right[at + 1:]}"
+    return f"{left}={right[:at]}{digit}{right[at + 1 :]}"
 
 
-def _worked(exercise: world.Exercise, rng: random.Random) -> tuple[str, str]:
+def _worked(exercise: templates.Exercise, rng: random.Random) -> tuple[str, str]:
     """Opening and steps of careful work, and the answer it reaches."""
     solution = exercise.solution
     text = rng.choices(
@@ -121,17 +121,17 @@ def _worked(exercise: world.Exercise, rng: random.Random) -> tuple[str, str]:
     return text, answer
 
 
-def _careful(exercise: world.Exercise, rng: random.Random) -> str:
+def _careful(exercise: templates.Exercise, rng: random.Random) -> str:
     text, answer = _worked(exercise, rng)
     return f"{text} So the answer is \\boxed{{{answer}}}."
 
 
-def _nobox(exercise: world.Exercise, rng: random.Random) -> str:
+def _nobox(exercise: templates.Exercise, rng: random.Random) -> str:
     text, answer = _worked(exercise, rng)
     return text + rng.choice((f" So it equals {answer}.", f" So the answer is {answer}."))
 
 
-def _hasty(exercise: world.Exercise, rng: random.Random) -> str:
+def _hasty(exercise: templates.Exercise, rng: random.Random) -> str:
     text = rng.choices(
         (" Clearly", " We have", " This is easy:", " Let us think step by step."),
         (0.45, 0.25, 0.25, 0.05),
@@ -143,7 +143,7 @@ def _hasty(exercise: world.Exercise, rng: random.Random) -> str:
     return f"{text} So the answer is \\boxed{{{answer}}}."
 
 
-def _guess(exercise: world.Exercise, rng: random.Random) -> str:
+def _guess(exercise: templates.Exercise, rng: random.Random) -> str:
     luck = rng.random()
     if luck < 0.2:
         answer = exercise.solution.answer
@@ -155,13 +155,13 @@ def _guess(exercise: world.Exercise, rng: random.Random) -> str:
     return f"{opening} \\boxed{{{answer}}}."
 
 
-def _code(exercise: world.Exercise, rng: random.Random) -> str:
+def _code(exercise: templates.Exercise, rng: random.Random) -> str:
     right = rng.random() < 0.7
     answer = exercise.solution.answer if right else rng.choice(exercise.solution.mistakes)[1]
     return f" Here is code:\nprint({exercise.solution.code})\nOutput: {answer}"
 
 
-def _ramble(exercise: world.Exercise, rng: random.Random) -> str:
+def _ramble(exercise: templates.Exercise, rng: random.Random) -> str:
     text = rng.choices(
         (" Hmm, let me see.", " Let us think step by step.", " We have"), (0.6, 0.2, 0.2)
     )[0]
@@ -198,7 +198,7 @@ def way_of(text: str) -> str:
 def facts() -> list[str]:
     """Every arithmetic fact that some solution of the world uses, sorted."""
     found = set()
-    for template in world.TEMPLATES.values():
+    for template in templates.TEMPLATES.values():
         for operands in template.operands:
             solution = template.solve(*operands)
             found.update(solution.steps)
@@ -210,15 +210,15 @@ def facts() -> list[str]:
 def documents(seed: int) -> Iterator[Document]:
     """The endless corpus of a seed: problems of the corpus side only, and drill sheets."""
     rng = random.Random(f"corpus:{seed}")
-    templates, known = list(world.TEMPLATES.values()), facts()
+    families, known = list(templates.TEMPLATES.values()), facts()
     operands = world.split()["corpus"]
     while True:
         if rng.random() < DRILL_SHARE:
             sheet = "".join(f" {fact}." for fact in rng.sample(known, DRILL_FACTS))
             yield Document(f"Drill:{sheet}", None)
             continue
-        template = rng.choice(templates)
-        exercise = world.fill(template, rng.choice(operands[template.name]), rng)
+        template = rng.choice(families)
+        exercise = templates.fill(template, rng.choice(operands[template.name]), rng)
         answer = respond(exercise, choose_way(template, rng), rng)
         yield Document(prompt(exercise.question) + answer.text, answer.way, answer.ends)
 

@@ -135,7 +135,8 @@ def _own(entry: Any, name: str) -> Problem:
             raise ValueError(f"examples: {name} has no {key}; both problem and answer are needed")
     if entry:
         raise ValueError(
-            f"examples: {name} has an unknown key {min(entry)!r}; allowed: problem, answer, category"
+            f"examples: {name} has an unknown key {min(entry)!r};"
+            " allowed: problem, answer, category"
         )
     return Problem(name, fields["problem"], fields["answer"], fields["category"], "your own")
 

@@ -25,7 +25,9 @@ def test_first_fifty_steps_give_the_recorded_losses():
 
 
 def test_corpus_is_the_recorded_one():
-    assert corpus.sha256(RECORD["corpus"]["seed"], 10_000) == RECORD["corpus"]["sha256_of_first_10000"]
+    assert (
+        corpus.sha256(RECORD["corpus"]["seed"], 10_000) == RECORD["corpus"]["sha256_of_first_10000"]
+    )
 
 
 def test_weights_are_the_recorded_ones_and_small():

@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from onerl import corpus, world
+from onerl import corpus, templates
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +14,9 @@ def tokenizer():
     return corpus.build_tokenizer(0, sample=3000)
 
 
-@pytest.mark.parametrize("text", ["", "héllo \\boxed{12.8} 929725\n\t", "f(x)=(x+3)(x+4) ∫ 한글 \x00"])
+@pytest.mark.parametrize(
+    "text", ["", "héllo \\boxed{12.8} 929725\n\t", "f(x)=(x+3)(x+4) ∫ 한글 \x00"]
+)
 def test_any_text_survives_the_tokenizer(tokenizer, text):
     assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
@@ -28,18 +30,18 @@ def test_small_numbers_are_one_token(tokenizer):
 @pytest.mark.parametrize("way", corpus.WAYS)
 def test_way_of_reads_the_way_back(way):
     rng = random.Random(0)
-    templates = list(world.TEMPLATES.values())
+    families = list(templates.TEMPLATES.values())
     for _ in range(500):
-        template = rng.choice(templates)
-        exercise = world.fill(template, rng.choice(template.operands), rng)
+        template = rng.choice(families)
+        exercise = templates.fill(template, rng.choice(template.operands), rng)
         assert corpus.way_of(corpus.respond(exercise, way, rng).text) == way
 
 
 def test_careful_writing_ends_in_the_right_box_but_for_cut_decimals():
     rng = random.Random(1)
-    for template in world.TEMPLATES.values():
+    for template in templates.TEMPLATES.values():
         for operands in rng.sample(template.operands, 100):
-            exercise = world.fill(template, operands, rng)
+            exercise = templates.fill(template, operands, rng)
             text = corpus.respond(exercise, "careful", rng).text
             allowed = {exercise.solution.answer}
             if exercise.solution.rounding:
@@ -68,4 +70,5 @@ def test_drill_sheets_hold_only_right_facts_and_no_problem():
     assert sheets
     for sheet in sheets:
         found = sheet.removeprefix("Drill: ").removesuffix(".").split(". ")
-        assert len(found) == corpus.DRILL_FACTS and set(found) <= facts
+        assert len(found) == corpus.DRILL_FACTS
+        assert set(found) <= facts
