@@ -111,9 +111,9 @@ def _check_rules(rules: str) -> str:
 
 
 def _gold_text(gold) -> str:
-    """Benchmarks store some golds as numbers."""
+    """Benchmarks store some golds as numbers, and some as the box of a solution."""
     if isinstance(gold, str):
-        return gold
+        return (extract(gold).answer or "") if "\\boxed" in gold else gold
     return str(gold) if isinstance(gold, (int, float)) and not isinstance(gold, bool) else ""
 
 

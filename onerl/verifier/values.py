@@ -117,7 +117,8 @@ class ValueComparison:
             value, decimals = literal(node)
             if value is None or decimals is None or literal(other)[1] is not None:
                 continue
-            if decimals < self.policy.decimals or len(str(abs(value.numerator))) < 4:
+            shown = len(str(abs(round(value * 10**decimals))))  # digits after leading zeros
+            if decimals < self.policy.decimals or shown < min(4, self.policy.decimals):
                 continue
             try:
                 target = constant(other)
