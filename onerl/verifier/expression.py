@@ -43,9 +43,10 @@ class _Reader:
         return self.tokens[index] if index < len(self.tokens) else Token("end", "")
 
     def take(self) -> Token:
-        token = self.peek()
+        if self.position >= len(self.tokens):
+            raise UnreadableError("unfinished")
         self.position += 1
-        return token
+        return self.tokens[self.position - 1]
 
     def expect(self, text: str) -> None:
         if self.take().text != text:
@@ -216,8 +217,6 @@ class _Reader:
         start, depth = self.position, 1
         while depth:
             token = self.take()
-            if token.kind == "end":
-                raise UnreadableError("unbalanced braces")
             depth += (token.text == "{") - (token.text == "}")
         return self.tokens[start : self.position - 1]
 

@@ -194,8 +194,8 @@ def _read_chain(tokens, depth):
     parts = [part for part in parts if part]
     if len(parts) > 1 and is_name(parts[0]):
         parts = parts[1:]
-    if len(parts) == 1:
-        return read(parts[0], depth + 1)
+    if len(parts) < 2:
+        return read(parts[0] if parts else [], depth + 1)
     return Node("chain", tokens, [read(part, depth + 1) for part in parts])
 
 
