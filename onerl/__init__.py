@@ -9,10 +9,15 @@ first used.
 """
 
 import sys
+import warnings
 from importlib import import_module
 from types import ModuleType
 
 __version__ = "0.1.0"
+
+# Said by one library to another at every run; nothing a user could act on.
+for _message in ("IProgress not found", "`is_gradient_checkpointing` is deprecated"):
+    warnings.filterwarnings("ignore", message=_message)
 
 _HOMES = {
     "Recipe": "onerl.recipe",
