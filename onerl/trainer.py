@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, defaultdict
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -72,6 +72,17 @@ def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
     )
 
 
+@contextmanager
+def head_tiles(vocabulary: int):
+    """No wider than the vocabulary; TRL's fused head takes 4096 x 32768 floats for any."""
+    utils, width = trl.trainer.utils, trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE
+    utils._CHUNKED_LOGPROB_CHUNK_SIZE = min(width, vocabulary)
+    try:
+        yield
+    finally:
+        utils._CHUNKED_LOGPROB_CHUNK_SIZE = width
+
+
 class UpdateNorm(TrainerCallback):
     """Measures how far an optimiser step moves the weights (L2), Adam's drift included."""
 
@@ -108,13 +119,10 @@ class OneShotTrainer(GRPOTrainer):
             callbacks=[self.update_norm, *callbacks],
         )
         self.remove_callback(PrinterCallback)
+        self.vocabulary = self.model.config.get_text_config().vocab_size
         self.own_sampler = None
         if recipe.backend != "transformers":
             self.own_sampler = SharedPromptSampler(self.accelerator.unwrap_model(self.model))
-        # TRL's fused head computes in tiles of 4096 x 32768 whatever the vocabulary's size
-        vocabulary = self.model.config.get_text_config().vocab_size
-        tile = trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE
-        trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = min(tile, vocabulary)
 
     @property
     def rollout_step(self) -> int:
@@ -194,7 +202,8 @@ class OneShotTrainer(GRPOTrainer):
         ids = torch.cat([head.expand(len(mask), -1), completions], 1)
         labels = torch.full_like(ids, -100)
         labels[:, len(head) :] = completions.masked_fill(mask == 0, -100)
-        with self.accelerator.autocast():  # no mask: padding comes last, so nothing sees it
+        # no mask: padding comes last, so nothing sees it
+        with self.accelerator.autocast(), head_tiles(self.vocabulary):
             out = model(input_ids=ids, labels=labels, past_key_values=cache, fused_lm_head=True)
         width = completions.shape[1]
         return out.log_probs[:, -width:], None if out.entropy is None else out.entropy[:, -width:]
@@ -310,6 +319,8 @@ class OneShotTrainer(GRPOTrainer):
             if self.is_world_process_zero():
                 runs.append_jsonl(self.out / "metrics.jsonl", row)
             logs.update(row)
+            for name in row:  # TRL's "reward" is the mean advantage here
+                self._metrics["train"].pop(name, None)
         super().log(logs, start_time)
 
     def _row(self, logs: dict) -> dict:
