@@ -21,6 +21,12 @@ class RecipeError(ValueError):
     """A parameter that is unknown or not allowed; the message says which, and what is."""
 
 
+def params_folder() -> Path:
+    """Where the presets are: inside an installed package, or at the root of a checkout."""
+    inside = Path(__file__).parent / "params"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "params"
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """`; nearest: 'steps'` for "stepz", or nothing when no known name is near."""
     close = difflib.get_close_matches(str(name), list(known), n=1, cutoff=0.5)
@@ -86,14 +92,18 @@ _TextNumbers.yaml_implicit_resolvers = {
 }
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; numbers stay text."""
+def read_yaml(path: Path) -> Any:
+    """The mapping or list in a YAML or JSON file; numbers stay text.
+
+    Raises:
+        RecipeError: the file cannot be read or holds neither.
+    """
     try:
         values = yaml.load(path.read_text("utf-8"), Loader=_TextNumbers)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(f"{path}: cannot be read as YAML: {error}") from None
-    if not isinstance(values, dict):
-        raise RecipeError(f"{path}: must be a YAML mapping of recipe fields")
+    if not isinstance(values, (dict, list)):
+        raise RecipeError(f"{path}: must be a YAML mapping")
     return values
 
 

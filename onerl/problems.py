@@ -29,6 +29,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from onerl import paper
 from onerl.parameters import nearest, read_yaml
 from onerl.prompts import SUFFIX
 
@@ -68,16 +69,6 @@ PI1_SIMPLIFIED = Problem(
     source="paper, Table 18",
 )
 
-CATEGORIES = {  # of the examples in the paper's Table 3; it gives none for the others
-    "Algebra": (1, 16),
-    "Number Theory": (2, 4, 11, 606),
-    "Geometry": (13, 1201, 1207),
-    "Intermediate Algebra": (7,),
-    "Counting & Probability": (17, 1208),
-    "Precalculus": (605, 1209),
-}
-CATEGORY_OF_RANK = {rank: name for name, ranks in CATEGORIES.items() for rank in ranks}
-
 BUILT_IN = {"pi1": PI1, "pi1_simplified": PI1_SIMPLIFIED}
 NAMES = "pi1 … pi1209, pi1..pi16, sums such as pi1+pi13, random16, dsr_sub, pi1_simplified, world:…"
 
@@ -91,10 +82,6 @@ def examples(name: str | Mapping[str, Any]) -> list[Problem]:
     """
     if isinstance(name, Mapping):
         return [_own(name, "own")]
-    if name.startswith("world"):
-        from onerl import world
-
-        return world.examples(name)
     if name.endswith((".yaml", ".yml", ".json")):
         return _from_file(Path(name))
     found = [problem for part in name.split("+") for problem in _named(part.strip(), name)]
@@ -108,6 +95,10 @@ def _named(part: str, whole: str) -> list[Problem]:
     """The examples of one summand of a name."""
     if part in BUILT_IN:
         return [BUILT_IN[part]]
+    if part.startswith("world"):
+        from onerl import world
+
+        return world.examples(part)
     if part == "dsr_sub":
         return _without_broken(_pool())
     if part == "random16":
@@ -125,30 +116,24 @@ def _named(part: str, whole: str) -> list[Problem]:
 def _own(entry: Any, name: str) -> Problem:
     if not isinstance(entry, Mapping):
         raise ValueError(f"examples: {name} must be a mapping with problem and answer")
-    entry = dict(entry)
-    fields = {
-        key: str(entry.pop(key, default)).strip()
-        for key, default in (("problem", ""), ("answer", ""), ("category", ""))
-    }
-    for key in ("problem", "answer"):
-        if not fields[key]:
+    keys = ("problem", "answer", "category")
+    for key in entry:
+        if key not in keys:
+            raise ValueError(
+                f"examples: {name} has an unknown key {key!r}{nearest(key, keys)};"
+                f" allowed: {', '.join(keys)}"
+            )
+    texts = ["" if entry.get(key) is None else str(entry[key]).strip() for key in keys]
+    for key, text in zip(keys[:2], texts, strict=False):
+        if not text:
             raise ValueError(f"examples: {name} has no {key}; both problem and answer are needed")
-    if entry:
-        raise ValueError(
-            f"examples: {name} has an unknown key {min(entry)!r};"
-            " allowed: problem, answer, category"
-        )
-    return Problem(name, fields["problem"], fields["answer"], fields["category"], "your own")
+    return Problem(name, *texts, "your own")
 
 
 def _from_file(path: Path) -> list[Problem]:
     if not path.is_file():
         raise ValueError(f"examples = {str(path)!r}: no such file")
-    if path.suffix == ".json":
-        content = json.loads(path.read_text("utf-8"))
-    else:
-        content = read_yaml(path)
-        content = content.get("problems", content)
+    content = read_yaml(path)  # JSON is YAML, and an answer 12.80 stays text in both
     if isinstance(content, Mapping):
         return [_own(content, path.stem)]
     return [_own(entry, f"{path.stem}/{i}") for i, entry in enumerate(content, start=1)]
@@ -160,8 +145,8 @@ def _ranked(rank: int) -> Problem:
     index = ranking()[rank - 1]
     if index in BROKEN_LABELS:
         raise ValueError(f"examples: the label of pi{rank} {BROKEN_LABELS[index]}")
-    category = CATEGORY_OF_RANK.get(rank, "")
-    return replace(_pool()[index], id=f"pi{rank}", category=category)
+    given = paper.table("pi_examples").set_index("pi")["category"].dropna()
+    return replace(_pool()[index], id=f"pi{rank}", category=given.get(rank, ""))
 
 
 @lru_cache(maxsize=1)
@@ -264,8 +249,9 @@ def _minerva(row: dict) -> tuple[str, str, str]:
 
 
 def _olympiad(row: dict) -> tuple[str, str, str]:
-    """94 rows have several answers; the paper grades the first."""
-    return row["question"], row["final_answer"][0].strip("$"), row["subfield"]
+    """Answers are lists of one LaTeX text with dollar signs; the paper grades the first entry."""
+    answer = re.sub(r"(?<!\\)\$", "", row["final_answer"][0])
+    return row["question"], answer, row["subfield"]
 
 
 BENCHMARKS: dict[str, Callable[[dict], tuple[str, str, str]]] = {
@@ -294,19 +280,21 @@ def benchmark(name: str) -> list[Problem]:
         raise ValueError(
             f"benchmark {name!r} is unknown{nearest(name, allowed)}; allowed: {', '.join(allowed)}"
         )
-    return [_benchmark_problem(name, i, row) for i, row in enumerate(_rows(name))]
+    found, wrong = [], []
+    for index, row in enumerate(_rows(name)):
+        try:
+            found.append(_benchmark_problem(name, index, row))
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            wrong.append(f"row {index} ({type(error).__name__}: {error})")
+    if wrong:
+        raise ValueError(f"benchmark {name}: {len(wrong)} bad rows: {', '.join(wrong[:5])}")
+    return found
 
 
 def _benchmark_problem(name: str, index: int, row: dict) -> Problem:
-    try:
-        question, answer, category = BENCHMARKS[name](row)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(
-            f"benchmark {name}: row {index} cannot be read: {type(error).__name__} {error}"
-        ) from None
+    question, answer, category = BENCHMARKS[name](row)
     if not question.strip() or not answer.strip():
-        missing = "question" if not question.strip() else "answer"
-        raise ValueError(f"benchmark {name}: row {index} has no {missing}")
+        raise ValueError("no question" if not question.strip() else "no answer")
     return Problem(f"{name}/{index}", question, answer, category, name)
 
 
@@ -314,7 +302,7 @@ def _rows(name: str) -> list[dict]:
     folder = data_folder()
     if folder is not None:
         file = _existing(folder / "eval" / name / "test.jsonl")
-        return [json.loads(line) for line in file.read_text("utf-8").splitlines() if line.strip()]
+        return [_json_row(file, i, line) for i, line in enumerate(file.open(encoding="utf-8"))]
     if name != "math500":
         raise FileNotFoundError(
             f"benchmark {name}: no hub data set is known for it; set ONERL_DATA to a folder that"
@@ -329,3 +317,10 @@ def _rows(name: str) -> list[dict]:
             f"benchmark math500: HuggingFaceH4/MATH-500 cannot be reached ({type(error).__name__});"
             " set ONERL_DATA to a folder that holds eval/math500/test.jsonl"
         ) from None
+
+
+def _json_row(file: Path, index: int, line: str) -> dict:
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{file}: row {index} is not JSON: {error}") from None

@@ -108,7 +108,7 @@ def _family_of_template(template: Any, name: str) -> str:
         if mark in text:
             return family
     folder_name = str(name).rstrip("/").lower()
-    if "world" in Path(folder_name).name:
+    if Path(folder_name).name.startswith("world"):
         return "world"
     for mark, family in _BY_NAME:
         if mark in folder_name:

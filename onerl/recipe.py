@@ -26,6 +26,7 @@ from onerl.parameters import (
     Whole,
     nearest,
     notebook_parameters,
+    params_folder,
     read_yaml,
     whole,
 )
@@ -36,12 +37,6 @@ Benchmark = Literal[
 
 NOT_THE_RESULT = ("preset", "threads", "token_budget")
 """Fields that say how a run is named or executed, not what it computes: not part of the hash."""
-
-
-def params_folder() -> Path:
-    """Where the presets are: inside an installed package, or at the root of a checkout."""
-    inside = Path(__file__).parent / "params"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "params"
 
 
 def presets() -> list[str]:
@@ -193,6 +188,8 @@ class Recipe(BaseModel):
                 f"{nearest(str(preset), presets())}; presets: {', '.join(presets())}"
             )
         values = read_yaml(path)
+        if isinstance(values, list):
+            raise RecipeError(f"{path}: must be a YAML mapping of recipe fields, not a list")
         base = values.get("preset")
         if base not in presets():
             raise RecipeError(

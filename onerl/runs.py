@@ -35,11 +35,14 @@ if TYPE_CHECKING:
 
     from onerl.recipe import Recipe
 
-PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "math-verify", "vllm")
+PACKAGES = (
+    *("onerl", "torch", "transformers", "tokenizers", "trl", "accelerate", "datasets", "numpy"),
+    *("sympy", "math-verify", "vllm"),
+)
 
 
 def outputs_folder() -> Path:
-    """Where runs go by default: `outputs/` of the checkout, or of the working directory without one.
+    """Where runs go by default: `outputs/` of the checkout, or else of the working directory.
 
     The same folder for papermill at the repository's root and for Jupyter in `notebooks/`.
     """
@@ -105,9 +108,13 @@ def atomic_dir(target: str | Path) -> Iterator[Path]:
         except BaseException:
             shutil.rmtree(aside, ignore_errors=True)
             raise
-        shutil.rmtree(target, ignore_errors=True)
+        former = target.with_name(f".{target.name}.former")
+        shutil.rmtree(former, ignore_errors=True)
+        if target.exists():
+            target.rename(former)  # removing it under its own name would show a part of it
         aside.rename(target)
         _sync(target.parent)
+        shutil.rmtree(former, ignore_errors=True)
 
 
 def append_jsonl(file: str | Path, row: dict[str, Any]) -> None:
@@ -172,7 +179,7 @@ def hardware() -> dict[str, Any]:
 
 
 def git_commit() -> dict[str, Any] | None:
-    """Commit of the checkout onerl is imported from and whether it was changed; None outside one."""
+    """Commit of the checkout that onerl is imported from, and whether it was changed since."""
     folder = Path(__file__).parent
     try:
         commit, status = (
@@ -219,7 +226,10 @@ def _named_errors(path: Path) -> Iterator[None]:
     }
     try:
         yield
-    except OSError as error:
-        if error.errno in hints:
-            raise OSError(error.errno, f"{path}: {hints[error.errno]}") from error
+    except Exception as error:
+        number = error.errno if isinstance(error, OSError) else None
+        if number is None and "No space left on device" in str(error):  # safetensors' own error
+            number = errno.ENOSPC
+        if number in hints:
+            raise OSError(number, f"{path}: {hints[number]}") from error
         raise

@@ -1,0 +1,227 @@
+"""Names lead to the right problems, and what is missing is said in one line."""
+
+import json
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from onerl import paper, problems
+from onerl.problems import BENCHMARKS, PI1, Problem, benchmark, examples, ranking
+from onerl.prompts import SUFFIX
+from onerl.verifier import verify
+
+needs_data = pytest.mark.skipif(
+    not os.environ.get("ONERL_DATA"), reason="ONERL_DATA does not name the released data"
+)
+
+
+def test_pi1_is_built_in_and_needs_no_data(monkeypatch):
+    monkeypatch.delenv("ONERL_DATA", raising=False)
+    assert examples("pi1") == [PI1]
+    assert PI1.answer == "12.8"
+    assert SUFFIX not in PI1.question
+    assert "\\\\" not in PI1.question
+    assert examples("pi1_simplified")[0].answer == "12.8"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("pi0", "ranks go from 1 to 1209"),
+        ("pi1210", "ranks go from 1 to 1209"),
+        ("pi16..pi1", "ranks go from 1 to 1209"),
+        ("pi1+pi1", "names pi1 twice"),
+        ("dsr_sup", "nearest: 'dsr_sub'"),
+        ("", "allowed: pi1"),
+        ("world:pi2", "world:TEMPLATE:N"),
+        ("nowhere.yaml", "no such file"),
+    ],
+)
+def test_a_name_that_is_none_is_an_error(name, said):
+    with pytest.raises(ValueError, match=said):
+        examples(name)
+
+
+def test_your_own_problem_is_an_example():
+    (problem,) = examples({"problem": "What is 2+3*4?", "answer": "14"})
+    assert problem == Problem("own", "What is 2+3*4?", "14", "", "your own")
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"problem": "2+3?"}, "has no answer"),
+        ({"problem": "2+3?", "answer": " "}, "has no answer"),
+        ({"problem": "2+3?", "answer": None}, "has no answer"),
+        ({"answer": "5"}, "has no problem"),
+        ({"problem": "2+3?", "anser": "5"}, "nearest: 'answer'"),
+    ],
+)
+def test_your_own_problem_must_be_whole(entry, said):
+    with pytest.raises(ValueError, match=said):
+        examples(entry)
+
+
+def test_a_file_holds_one_problem_or_several_and_keeps_the_text_of_answers(tmp_path):
+    one, several = tmp_path / "one.yaml", tmp_path / "several.json"
+    one.write_text("problem: What is \\( 64/5 \\)?\nanswer: 12.80\n")
+    several.write_text(
+        json.dumps([{"problem": "\\frac{1}{2}+1", "answer": 1.5}, {"problem": "b", "answer": "2"}])
+    )
+    (problem,) = examples(str(one))
+    assert (problem.question, problem.answer) == ("What is \\( 64/5 \\)?", "12.80")
+    assert [(p.id, p.question, p.answer) for p in examples(str(several))] == [
+        ("several/1", "\\frac{1}{2}+1", "1.5"),
+        ("several/2", "b", "2"),
+    ]
+
+
+def test_names_can_be_summed_also_across_worlds():
+    first, second = examples("world:pi1+world:bags:3")
+    assert first == examples("world:pi1")[0]
+    assert second == examples("world:bags:3")[0]
+
+
+def test_without_data_and_network_one_line_says_what_is_missing(monkeypatch):
+    import huggingface_hub
+
+    def unreachable(*_, **__):
+        raise OSError("no network")
+
+    monkeypatch.delenv("ONERL_DATA", raising=False)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
+    for name, file in (("pi2", "acc_step_500.json"), ("dsr_sub", "dsr_sub.parquet")):
+        ranking.cache_clear()
+        problems._pool.cache_clear()
+        with pytest.raises(FileNotFoundError, match=rf"^{file}.*ONERL_DATA.*$"):
+            examples(name)
+    with pytest.raises(FileNotFoundError, match=r"^benchmark aime24.*eval/aime24/test.jsonl$"):
+        benchmark("aime24")
+
+
+def test_a_folder_that_is_not_there_or_lacks_a_file_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        benchmark("math500")
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=r"lacks .*eval.math500.test\.jsonl"):
+        benchmark("math500")
+
+
+def write_benchmark(folder: Path, name: str, lines: list[str]) -> None:
+    file = folder / "eval" / name / "test.jsonl"
+    file.parent.mkdir(parents=True)
+    file.write_text("\n".join(lines) + "\n")
+
+
+def test_bad_rows_of_a_benchmark_are_counted_and_named_not_dropped(monkeypatch, tmp_path):
+    rows = [{"problem": "a", "answer": "1"}, {"problem": "b"}, {"problem": "", "answer": "2"}]
+    write_benchmark(tmp_path, "aime25", [json.dumps(row) for row in rows])
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match=r"aime25: 2 bad rows: row 1 .*answer.*row 2 .*question"):
+        benchmark("aime25")
+
+
+def test_a_torn_line_of_a_benchmark_is_named(monkeypatch, tmp_path):
+    write_benchmark(tmp_path, "aime25", ['{"problem": "a", "answer": "1"}', '{"problem": "b'])
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match="row 1 is not JSON"):
+        benchmark("aime25")
+
+
+def test_a_benchmark_that_does_not_exist_names_the_nearest():
+    with pytest.raises(ValueError, match="nearest: 'math500'"):
+        benchmark("math50")
+
+
+def test_the_papers_tables_keep_labels_as_text():
+    assert set(paper.table("table5_ablation")["label"]) == {"12.8", "12.7", "4", "929725"}
+    assert len(paper.tables()) == 21
+    with pytest.raises(ValueError, match="nearest: 'table5_ablation'"):
+        paper.table("table5_ablations")
+
+
+@needs_data
+def test_the_computed_ranks_give_every_row_of_the_papers_table():
+    rows = paper.table("pi_examples")
+    assert len(rows) == 28
+    for row in rows.itertuples():
+        (problem,) = examples(f"pi{row.pi}")
+        assert problem.source == f"dsr_sub/{rows.set_index('pi')['index'][row.pi]}"
+        assert problem.answer == row.label
+        assert problem.category == ("" if row.category != row.category else row.category)
+        assert SUFFIX not in problem.question
+    assert sorted(ranking()) == list(range(1209))
+
+
+@needs_data
+@pytest.mark.parametrize(
+    ("name", "file", "copies"),
+    [
+        ("pi1", "pi1_r128", 128),
+        ("pi2", "pi2_r128", 128),
+        ("pi13", "pi13_r128", 128),
+        ("pi1209", "pi1209_r128", 128),
+        ("pi1+pi13", "merge_pi1_pi13_r128", 64),
+        ("pi1+pi2+pi13+pi1209", "merge_pi1_pi2_pi13_pi1209_r128", 32),
+    ],
+)
+def test_named_sets_are_the_released_files(name, file, copies):
+    import pandas as pd
+
+    released = pd.read_parquet(Path(os.environ["ONERL_DATA"], "one_shot_rlvr", f"{file}.parquet"))
+    ours = [(p.question + SUFFIX, p.answer) for p in examples(name) for _ in range(copies)]
+    theirs = [
+        (prompt[0]["content"], reward["ground_truth"])
+        for prompt, reward in zip(released["prompt"], released["reward_model"], strict=True)
+    ]
+    assert sorted(ours) == sorted(theirs)
+
+
+@needs_data
+def test_sets_have_the_size_they_say_and_broken_labels_are_left_out_aloud(caplog):
+    assert [p.id for p in examples("pi1..pi16")] == [f"pi{i}" for i in range(1, 17)]
+    drawn = examples("random16")
+    assert len({p.id for p in drawn}) == 16
+    assert examples("random16") == drawn
+    with caplog.at_level(logging.WARNING):
+        pool = examples("dsr_sub")
+    assert len(pool) == 1207
+    assert "265" in caplog.text
+    assert "1187" in caplog.text
+    assert all(p.answer for p in pool)
+
+
+@needs_data
+@pytest.mark.parametrize("rank", [1101, 1189])
+def test_an_example_with_a_broken_label_is_refused(rank):
+    with pytest.raises(ValueError, match=f"label of pi{rank}"):
+        examples(f"pi{rank}")
+
+
+@needs_data
+def test_benchmarks_have_the_papers_sizes_and_no_broken_text():
+    sizes = paper.table("benchmarks").set_index("benchmark")["n_questions"]
+    for name in BENCHMARKS:
+        found = benchmark(name)
+        assert len({p.id for p in found}) == len(found) == sizes[name]
+        assert all(SUFFIX not in p.question for p in found)
+
+
+@needs_data
+def test_every_gold_answer_of_the_benchmarks_is_an_answer_to_itself():
+    golds = [p for name in BENCHMARKS for p in benchmark(name)]
+    assert len(golds) == 1547
+    refused = [p for p in golds if not verify(f"\\boxed{{{p.answer}}}", p.answer)]
+    assert refused == []
+
+
+@needs_data
+def test_the_quirks_of_the_files_are_evened_out():
+    assert benchmark("amc23")[0].answer == "27"
+    assert benchmark("aime24")[0].answer == "204"
+    assert {p.category for p in benchmark("math500")} >= {"Algebra", "Precalculus", "Geometry"}
+    assert not any(p.answer.startswith("$") for p in benchmark("olympiadbench"))
+    assert benchmark("minerva_math")[0].answer

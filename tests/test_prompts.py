@@ -1,0 +1,124 @@
+"""The strings a model is shown are the paper's, byte for byte."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from onerl.problems import PI1
+from onerl.prompts import STRINGS, SUFFIX, family_of, prompt_for, prompt_sha256
+from onerl.recipe import Recipe
+
+TRAIN_PI1 = (
+    "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}."
+    "<|im_end|>\n<|im_start|>user\nThe pressure \\( P \\) exerted by wind on a sail varies jointly"
+    " as the area \\( A \\) of the sail and the cube of the wind's velocity \\( V \\). When the"
+    " velocity is \\( 8 \\) miles per hour, the pressure on a sail of \\( 2 \\) square feet is"
+    " \\( 4 \\) pounds. Find the wind velocity when the pressure on \\( 4 \\) square feet of sail"
+    " is \\( 32 \\) pounds. Let's think step by step and output the final answer within \\boxed{}."
+    "<|im_end|>\n<|im_start|>assistant\n"
+)
+
+
+def test_the_training_prompt_of_pi1_is_the_papers():
+    assert prompt_for(PI1.question, "qwen2.5-math", "train") == TRAIN_PI1
+    assert (
+        prompt_sha256(TRAIN_PI1)
+        == "f25b8e0e2ffa5fe76d23c242b544574b48d01b332840d9cfa35d9095dd58955e"
+    )
+
+
+def test_qwen_is_evaluated_without_the_suffix():
+    assert prompt_for("What is 1+1?", "Qwen/Qwen2.5-Math-1.5B", "eval") == (
+        "<|im_start|>system\nPlease reason step by step, and put your final answer within"
+        " \\boxed{}.<|im_end|>\n<|im_start|>user\nWhat is 1+1?<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_llama_and_r1_are_evaluated_with_the_papers_fixed_strings():
+    assert prompt_for("Q", "llama-3.2", "eval") == (
+        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date:"
+        " December 2023\nToday Date: 17 Apr 2025\n\n <|eot_id|><|start_header_id|>user"
+        "<|end_header_id|>\n\nQ<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+    )
+    assert prompt_for("Q", "r1-distill", "eval") == (
+        "<｜begin▁of▁sentence｜><｜User｜>Q<｜Assistant｜><think>\n"
+    )
+
+
+def test_the_world_is_prompted_as_its_corpus_is_written():
+    for split in ("train", "eval"):
+        assert prompt_for("1+1?", "world", split) == "Problem: 1+1?\nSolution:"
+
+
+@pytest.mark.parametrize("family", sorted(set(STRINGS) - {"world"}))
+def test_training_ends_the_question_with_the_suffix_and_evaluation_never(family):
+    assert f"Q{SUFFIX}<" in prompt_for("Q", family, "train")
+    assert SUFFIX not in prompt_for("Q", family, "eval")
+
+
+def test_braces_and_replacement_marks_in_a_question_stay_as_they_are():
+    question = r"Let $f(x)=\frac{1}{2}$ {q} {system} %s \1"
+    assert question in prompt_for(question, "qwen2.5-math", "train")
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("world", "world"),
+        ("Qwen/Qwen2.5-Math-1.5B", "qwen2.5-math"),
+        ("Qwen/Qwen2.5-Math-7B", "qwen2.5-math"),
+        ("Qwen/Qwen2.5-1.5B", "qwen2.5"),
+        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "r1-distill"),
+        ("meta-llama/Llama-3.2-3B-Instruct", "llama-3.2"),
+        ("ypwang61/One-Shot-RLVR-Qwen2.5-Math-1.5B-pi1", "qwen2.5-math"),
+    ],
+)
+def test_the_family_follows_from_the_models_name(model, family):
+    assert family_of(model) == family
+
+
+def test_a_checkpoint_of_a_run_is_prompted_as_the_run_was(tmp_path):
+    checkpoint = tmp_path / "checkpoints" / "step-000010"
+    checkpoint.mkdir(parents=True)
+    recipe = Recipe.load("qwen2.5-math-1.5b", model="some/small-stand-in")
+    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
+    assert family_of(checkpoint) == "qwen2.5-math"
+
+
+def test_a_folder_tells_its_family_by_its_chat_template(tmp_path):
+    (tmp_path / "chat_template.jinja").write_text("x <｜User｜> y")
+    assert family_of(tmp_path) == "r1-distill"
+    (tmp_path / "chat_template.jinja").write_text("anything else")
+    assert family_of(tmp_path) == "chat"
+
+
+def test_another_chat_model_is_prompted_by_its_own_template(tmp_path):
+    class Tokenizer:
+        chat_template = "its own"
+        name_or_path = "some/model"
+
+        def apply_chat_template(self, messages, tokenize, add_generation_prompt):
+            assert not tokenize
+            assert add_generation_prompt
+            return f"<user>{messages[0]['content']}<assistant>"
+
+    assert prompt_for("Q", Tokenizer(), "eval") == "<user>Q<assistant>"
+    assert prompt_for("Q", "chat", "train", Tokenizer()) == f"<user>Q{SUFFIX}<assistant>"
+
+
+def test_a_model_that_nothing_is_known_of_is_an_error_that_lists_the_families(tmp_path):
+    with pytest.raises(ValueError, match=r"some/model.*qwen2.5-math"):
+        family_of("some/model")
+    with pytest.raises(ValueError, match="train or eval"):
+        prompt_for("Q", "world", "test")
+
+
+@pytest.mark.skipif(not os.environ.get("ONERL_DATA"), reason="ONERL_DATA names no data")
+def test_the_built_in_pi1_is_the_released_row():
+    import pandas as pd
+
+    file = Path(os.environ["ONERL_DATA"]) / "one_shot_rlvr" / "pi1_r128.parquet"
+    row = pd.read_parquet(file).iloc[0]
+    assert row["prompt"][0]["content"] == PI1.question + SUFFIX
+    assert row["reward_model"]["ground_truth"] == PI1.answer
