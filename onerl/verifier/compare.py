@@ -25,6 +25,23 @@ _MAX_LIST = 200
 class Comparison(ValueComparison):
     """One comparison of an answer with a gold answer."""
 
+    def same(self, gold: Node, answer: Node) -> bool:
+        """`equal` for whole answers, where the name of a declared parameter is free."""
+        if self.equal(gold, answer):
+            return True
+        if not (gold.parameters or answer.parameters):
+            return False
+        wanted, given = (
+            {token.text for token in node.tokens if token.kind == "letter"}
+            for node in (gold, answer)
+        )
+        only_gold, only_answer = wanted - given, given - wanted
+        if len(only_gold) != 1 or len(only_answer) != 1 or len(answer.tokens) < 2:
+            return False
+        if not (only_gold <= gold.parameters or only_answer <= answer.parameters):
+            return False
+        return self.equal(gold, renamed(answer, only_answer.pop(), only_gold.pop()))
+
     def equal(self, gold: Node, answer: Node) -> bool:
         kinds = {gold.kind, answer.kind}
         if "chain" in kinds:
@@ -119,12 +136,9 @@ class Comparison(ValueComparison):
             before, after = _argument(gold_name.tokens), _argument(name.tokens)
             if first.split("(")[0] != second.split("(")[0] or not before or not after:
                 return False
-            renamed = [
-                t._replace(text=before.text) if t.text == after.text else t for t in value.tokens
-            ]
             if any(token.text == before.text for token in value.tokens) and before != after:
                 return False
-            return self.equal(gold, read(renamed))
+            value = renamed(value, after.text, before.text)
         return self.equal(gold, value)
 
     def _same_zeros(self, gold: Node, answer: Node) -> bool:
@@ -249,7 +263,8 @@ class Comparison(ValueComparison):
         return self._say("ratio", same and parts[0] / parts[1] == exact_value(value))
 
     def _texts(self, gold: Node, answer: Node) -> bool:
-        return self._say("text", plain_text(gold.words) == plain_text(answer.words) != "")
+        same = plain_text(gold.words) == plain_text(answer.words) != ""
+        return self._say("text", same and gold.kind == "text")
 
     def _regions(self, gold: Node, answer: Node) -> bool:
         first, second = region(gold), region(answer)
@@ -289,10 +304,19 @@ class Comparison(ValueComparison):
         return answer.detail[0] == expected
 
 
+def renamed(node: Node, old: str, new: str) -> Node:
+    """`node` with another name for one variable."""
+    return read([t._replace(text=new) if t.text == old else t for t in node.tokens])
+
+
+_PHRASES = {"dne": "does not exist"}
+
+
 def plain_text(spelling: str) -> str:
     """Words without case, punctuation and articles."""
     words = "".join(c if c.isalnum() else " " for c in spelling.casefold()).split()
-    return " ".join(word for word in words if word not in ("the", "a", "an"))
+    text = " ".join(word for word in words if word not in ("the", "a", "an"))
+    return _PHRASES.get(text, text)
 
 
 def _flat(node: Node) -> list[Node]:

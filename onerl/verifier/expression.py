@@ -314,10 +314,8 @@ class _Reader:
             degree = self.sum()
             self.expect("]")
         token = self.peek()
-        if token.kind == "num" or token.text == "(":  # \sqrt13 is the root of 13
-            inner = self.primary()
-        else:
-            inner = self._argument()
+        whole = token.kind == "num" or token.text == "("  # \sqrt13 is the root of 13
+        inner = self.primary() if whole else self._argument()
         return ("root", inner, degree or ("num", Fraction(2), None))
 
     def _logarithm(self, name: str) -> tuple:

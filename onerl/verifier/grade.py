@@ -43,6 +43,7 @@ _CHOSEN = re.compile(
     re.S | re.I,
 )
 _OTHER_CHOICE = re.compile(r"\b(?:or|and|not|[A-J])\b")
+_SPACED_DIGITS = re.compile(r"-?\d(?: \d)+")
 _GROUPED = re.compile(r"\d[, ]\d{3}")
 
 
@@ -162,6 +163,8 @@ def judge(answer: str, gold: str, *, policy: Policy = DEFAULT, ask=None) -> tupl
 
 def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str, str]:
     """Both answers read, with digits grouped by commas or not where that matters, and compared."""
+    if _SPACED_DIGITS.fullmatch(answer.strip()):
+        answer = answer.replace(" ", "")
     ambiguous = _GROUPED.search(answer) or _GROUPED.search(gold)
     status, rule, compared = "unparseable", "unread", False
     for group_digits in (True, False) if ambiguous else (True,):
@@ -185,7 +188,7 @@ def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str,
 
 def _equal(comparison: Comparison, gold: Node, answer: Node) -> bool:
     try:
-        return comparison.equal(gold, answer)
+        return comparison.same(gold, answer)
     except (UnreadableError, RecursionError):
         return False
 

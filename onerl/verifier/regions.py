@@ -73,6 +73,8 @@ def _relation_region(node: Node) -> list | None:
     (left, right), sign = sides, signs[0]
     if _is_variable(right) and not _is_variable(left):
         left, right, sign = right, left, FLIPPED[sign]
+    if _is_absolute(left):
+        return _absolute_region(right, sign)
     if not _is_variable(left) or _is_variable(right):
         return None
     minus, plus = (read([Token("op", s), Token("cmd", "infty")]) for s in "-+")
@@ -82,6 +84,22 @@ def _relation_region(node: Node) -> list | None:
         return [(right, sign == "ge", plus, False)]
     if sign == "ne":
         return [(minus, False, right, False), (right, False, plus, False)]
+    return None
+
+
+def _is_absolute(node: Node) -> bool:
+    tree = node.tree if node.kind == "value" else None
+    return tree is not None and tree[:2] == ("fn", "abs") and tree[2][0] == "var"
+
+
+def _absolute_region(bound: Node, sign: str) -> list | None:
+    """|x| < a and |x| > a."""
+    below = read([Token("op", "-"), Token("open", "("), *bound.tokens, Token("close", ")")])
+    minus, plus = (read([Token("op", s), Token("cmd", "infty")]) for s in "-+")
+    if sign in ("<", "le"):
+        return [(below, sign == "le", bound, sign == "le")]
+    if sign in (">", "ge"):
+        return [(minus, False, below, sign == "ge"), (bound, sign == "ge", plus, False)]
     return None
 
 

@@ -12,6 +12,7 @@ from functools import cached_property
 
 from onerl.verifier import units
 from onerl.verifier.expression import parse
+from onerl.verifier.remarks import without_remarks
 from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell, tokenise
 
 _MAX_READ_DEPTH = 8
@@ -19,7 +20,7 @@ _MAX_READ_DEPTH = 8
 QUALIFIERS = frozenset(
     "or and not is wrong no if to but maybe either neither nor plus minus times more less than mod "
     "base at until for in when where incorrect false unless except between from least most all "
-    "about approximately roughly around nearly almost rounded greater fewer over under".split()
+    "roughly around nearly almost rounded greater fewer over under".split()
 )
 _NAMES_EMPTY = frozenset(
     ("no solution", "no solutions", "none", "no real solution", "no real solutions", "empty set",
@@ -38,7 +39,8 @@ class Node:
     """One part of an answer.
 
     kind: value, text, list, set, tuple, union, difference, matrix, equation, relation, ratio,
-    clock, base, chain. `items` are its parts (for a matrix its rows, flattened, with `detail` the width).
+    clock, base, chain. `items` are its parts (a matrix's rows,
+    flattened, with `detail` the width).
     """
 
     kind: str
@@ -47,6 +49,7 @@ class Node:
     detail: object = None
     unit: units.Unit | None = None
     mark: str = ""  # "%" or "deg", as written behind a value
+    parameters: frozenset[str] = frozenset()  # declared whole numbers, whose names are free
     words: str = ""  # everything written, when it is compared as a text
 
     @cached_property
@@ -65,9 +68,12 @@ class Node:
 def read_answer(text: str, *, group_digits: bool) -> Node:
     """The shape of a whole answer. Raises UnreadableError."""
     tokens = tokenise(text, group_digits=group_digits)
+    tokens, parameters = without_remarks(tokens)
     if not tokens:
         raise UnreadableError("empty")
-    return read(tokens)
+    node = read(tokens)
+    node.parameters = parameters
+    return node
 
 
 def split(tokens: list[Token], where) -> tuple[list[list[Token]], list[Token]]:
@@ -362,7 +368,7 @@ def _read_value(tokens: list[Token]) -> Node:
 
 
 def _without_words(tokens: list[Token]) -> list[Token]:
-    """Drops words before and after a number ("the answer is 5", "24 divisors") that do not qualify it."""
+    """Drops words around a number ("the answer is 5", "24 divisors") that do not qualify it."""
     if not any(token.kind in ("num", "cmd") for token in tokens):
         return tokens
     wordy = ("text", "word")

@@ -79,8 +79,8 @@ FUNCTIONS = frozenset(
 )
 _GREEK = frozenset(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau "
-    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell imath "
-    "jmath nabla partial mho odot oplus star infty_ Re Im aleph".split()
+    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega hbar ell "
+    "imath jmath nabla partial mho odot oplus star infty_ Re Im aleph".split()
 )
 _WORD_TOKENS = {
     "and": ("sep", "and"), "or": ("sep", "or"), "pi": ("cmd", "pi"), "infinity": ("cmd", "infty"),

@@ -8,6 +8,7 @@ confirms).
 # ruff: noqa: SIM905
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 
 from onerl.verifier import evaluate, units
@@ -36,6 +37,9 @@ def needs_engine(text: str) -> bool:
     return bool(_BEYOND_US.search(text))
 
 
+RADIAN = units.read_unit(["rad"])
+
+
 class ValueComparison:
     """Compares values; `Comparison` adds shapes. `ask(task, seconds)` is the symbolic engine."""
 
@@ -54,6 +58,9 @@ class ValueComparison:
         """Two expressions with their units."""
         if not units.agree(gold.unit, answer.unit):
             return self._say("units differ", False)
+        if "deg" in (gold.mark, answer.mark) and RADIAN in (gold.unit, answer.unit):
+            gold, answer = (n if n.mark else replace(n, unit=None) for n in (gold, answer))
+            return gold.mark != answer.mark and self._other_scale(gold, answer)
         if gold.mark != answer.mark and (
             (gold.mark and answer.unit) or (answer.mark and gold.unit)
         ):

@@ -147,7 +147,7 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _confine(memory_mb: int) -> None:
-    """Limits of the worker itself: it dies with the supervisor and can neither grow nor write files."""
+    """Limits of the worker: it dies with the supervisor and can neither grow nor write files."""
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         with open("/proc/self/statm") as file:
