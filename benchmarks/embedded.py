@@ -1,12 +1,13 @@
 """What the embedded world shows, over seeds: the runs behind the recorded tables.
 
-    python benchmarks/embedded.py run --shard 0/2      # and 1/2 beside it, one CPU thread each
+    python benchmarks/embedded.py run                  # as often as there are idle cores
     python benchmarks/embedded.py collect              # -> benchmarks/results/embedded-DATE.json
 
 Arms: the 13 rows of the ablation, a format-only reward, one single example from each of the six
 other categories, the whole pool, and a three times longer run. The single examples were fixed
 before any of them was trained: the first pool problem of the first template of each category.
-A finished run is never trained again; an interrupted one goes on where it was.
+A finished run is never trained again, an interrupted one goes on where it was, and one that another
+process is busy with is passed over, so several processes share the work.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import datetime
 import json
 import platform
 import subprocess
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -26,7 +28,7 @@ from onerl import corpus, intervals, templates, world
 RUNS = Path(__file__).parents[1] / "outputs" / "embedded"
 RESULTS = Path(__file__).parent / "results"
 SEEDS = range(5)
-LONG_STEPS = 120
+LONG_STEPS = 180
 
 
 def singles() -> dict[str, str]:
@@ -69,19 +71,22 @@ def measure(model, out: Path, prefix: str = "") -> dict:
     }
 
 
-def run_all(shard: int, shards: int, only: str | None) -> None:
+def run_all(only: str | None) -> None:
     torch.set_num_threads(1)
-    jobs = [(arm, seed) for seed in SEEDS for arm in arms() if not only or arm.startswith(only)]
-    for index, (arm, seed) in enumerate(jobs):
-        if index % shards != shard:
-            continue
+    for seed, arm in product(SEEDS, arms()):
         recipe = recipe_of(arms()[arm], seed)
-        run = onerl.train(recipe, out=RUNS / recipe.hash(), progress=False)
-        checkpoints = run.checkpoints[1:] if arm in ("row 5", "long") else run.checkpoints[-1:]
-        for step, path in checkpoints:
-            result = measure(
-                (step, path), RUNS / recipe.hash() / "evaluations" / f"step-{step:06d}"
-            )
+        out = RUNS / recipe.hash()
+        if only and not arm.startswith(only):
+            continue
+        try:
+            run = onerl.train(recipe, out=out, progress=False)
+        except ValueError as error:
+            if "another process" in str(error):
+                continue
+            raise
+        every = arm in ("row 5", "long")
+        for step, path in run.checkpoints[1:] if every else run.checkpoints[-1:]:
+            result = measure((step, path), out / "evaluations" / f"step-{step:06d}")
         print(f"{arm:22s} seed {seed}  {result['accuracy'][0]:5.1f} %", flush=True)
 
 
@@ -141,13 +146,12 @@ def collect() -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("action", choices=["run", "collect"])
-    parser.add_argument("--shard", default="0/1", help="this process's share, as INDEX/COUNT")
     parser.add_argument("--only", help="arms whose name starts with this")
     arguments = parser.parse_args()
     if arguments.action == "collect":
         collect()
     else:
-        run_all(*map(int, arguments.shard.split("/")), arguments.only)
+        run_all(arguments.only)
 
 
 if __name__ == "__main__":

@@ -195,19 +195,18 @@ def save(model, tokenizer, losses: list[float], setup: Pretraining, out: Path, s
     (out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
-def write_card(folder: Path, abilities: dict[str, str]) -> None:
-    """Write the model card, `README.md`, from training.json and measured abilities.
+def model_card(folder: Path, abilities: dict[str, str]) -> str:
+    """The model card in Markdown, from `training.json` and measured abilities.
 
-    `abilities` maps a heading to a table or sentence in Markdown.
+    `abilities` maps a heading to a plain table.
     """
     record = json.loads((folder / "training.json").read_text())
     setup = "\n".join(f"| {name} | {value} |" for name, value in record["setup"].items())
     curve = record["mean_loss_per_50_steps"]
     marks = [round(i * (len(curve) - 1) / 12) for i in range(13)]
     losses = "\n".join(f"| {50 * i + 1}-{50 * i + 50} | {curve[i]} |" for i in marks)
-    measured = "\n\n".join(f"## {heading}\n\n{text}" for heading, text in abilities.items())
-    (folder / "README.md").write_text(
-        f"""# The base model of onerl's embedded world
+    measured = "\n\n".join(f"## {k}\n\n```text\n{v}\n```" for k, v in abilities.items())
+    return f"""# The base model of onerl's embedded world
 
 A Qwen2 of {record["parameters"]:,} parameters, trained from scratch on synthetic text
 (`onerl/corpus.py`), made to be capable but undecided: it has read several ways of writing an
@@ -236,7 +235,6 @@ It knows nothing but this world, and the mixture of ways of writing is ours.
 
 {measured}
 """
-    )
 
 
 def main(out: Path = FOLDER, setup: Pretraining | None = None) -> None:

@@ -28,11 +28,18 @@ HELDOUT_SIZE = 1000
 POOL_PER_TEMPLATE = 36
 SPLIT_SEED = 2504
 
-PI1 = ("joint", (4, 3, 9))
-"""π1's counterpart: 3*9/4 = 6.75, asked to one decimal, so the label 6.8 is a rounded one."""
+PI1 = ("joint", (4, 3, 3))
+"""π1's counterpart: 3*3/4 = 2.25, asked to one decimal, so the label 2.3 is a rounded one.
 
-PI1_LABELS = {"right": "6.8", "slightly_off": "6.7", "guessable": "4", "unreachable": "929725"}
+Chosen among the pool's joint-variation problems by what the untouched base model does with them
+(right in 3 to 25 % of samples, and sometimes cut instead of rounded), before any training on it.
+"""
+
+PI1_LABELS = {"right": "2.3", "slightly_off": "2.2", "guessable": "4", "unreachable": "929725"}
 """The four labels of the paper's Table 5: 12.8, 12.7, 4 and 929725 for the real π1."""
+
+RESERVED = {"joint": (4, 3, 9)}
+"""Operands that go to the pool before the shuffle decides. Changing this changes the corpus."""
 
 
 @lru_cache(maxsize=1)
@@ -55,8 +62,8 @@ def split() -> dict[str, dict[str, tuple[tuple[int, ...], ...]]]:
         order = sorted(families)
         rng.shuffle(order)
         pool: list[tuple[int, ...]] = []
-        if template.name == PI1[0]:
-            pool += families[order.pop(order.index(tuple(sorted(PI1[1]))))]
+        if template.name in RESERVED:
+            pool += families[order.pop(order.index(tuple(sorted(RESERVED[template.name]))))]
         heldout: list[tuple[int, ...]] = []
         while len(heldout) < share + (index < extra):
             heldout += families[order.pop()]
