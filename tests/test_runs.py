@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 
@@ -44,6 +45,20 @@ def test_a_failed_write_leaves_what_stood_there(tmp_path):
         (folder / "file").write_text(None)
     assert (target / "file").read_text() == "old"
     assert names(tmp_path) == ["step-000010"]
+
+
+def test_what_stood_there_is_never_removed_under_its_own_name(tmp_path, monkeypatch):
+    """Removing takes time: a kill in the middle would leave a part that looks whole."""
+    removed = []
+    rmtree = shutil.rmtree
+    monkeypatch.setattr(
+        shutil, "rmtree", lambda path, **kw: (removed.append(path.name), rmtree(path, **kw))
+    )
+    for _ in range(2):
+        with atomic_dir(tmp_path / "step-000010"):
+            pass
+    assert removed
+    assert "step-000010" not in removed
 
 
 def write_for_ever(folder, started):
