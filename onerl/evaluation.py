@@ -13,7 +13,8 @@ A rollout's random stream depends on (seed, benchmark, problem, sample) alone. W
 are kept in parquet, a batch at a time, and an evaluation that was interrupted goes on behind the
 last whole batch.
 
-Not covered: spread between training seeds (`onerl.intervals.seed_interval`).
+Weights are used in the precision they are stored in, as in the paper, whose Table 7 shows that it
+matters. Not covered: spread between training seeds (`onerl.intervals.seed_interval`).
 """
 
 from __future__ import annotations
