@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from onerl.verifier import clear_cache, grade_many, self_test, verify
-from onerl.verifier.engine import ENGINE
+from onerl.verifier.engine import NUMBERS
 
 # Needs the engine: equal numbers of different form.
 PAIR = (r"\boxed{\sqrt{117}}", r"3\sqrt{13}")
@@ -70,7 +70,7 @@ def test_right_inside_asyncio():
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_right_in_child_processes(method):
     assert both() == [True, False]
-    mine = ENGINE._process.pid
+    mine = NUMBERS.pid
     context = multiprocessing.get_context(method)
     queue = context.Queue()
     children = [context.Process(target=in_child, args=(queue,), daemon=True) for _ in range(2)]
@@ -80,12 +80,14 @@ def test_right_in_child_processes(method):
     for child in children:
         child.join()
     assert both() == [True, False]
-    assert ENGINE._process.pid == mine  # the children did not take the parent's worker
+    assert NUMBERS.pid == mine  # the children did not take the parent's worker
 
 
 def test_a_fork_while_another_thread_is_asking_does_not_lock():
     stop = threading.Event()
-    busy = threading.Thread(target=lambda: [fresh(*PAIR) for _ in iter(lambda: not stop.is_set(), False)])
+    busy = threading.Thread(
+        target=lambda: [fresh(*PAIR) for _ in iter(lambda: not stop.is_set(), False)]
+    )
     busy.start()
     try:
         for _ in range(5):
@@ -100,7 +102,7 @@ def test_a_fork_while_another_thread_is_asking_does_not_lock():
 
 def test_a_killed_worker_and_a_killed_supervisor_are_replaced():
     self_test()
-    supervisor = psutil.Process(ENGINE._process.pid)
+    supervisor = psutil.Process(NUMBERS.pid)
     for worker in supervisor.children():
         worker.kill()
     # the question that meets the dead worker may be undecided, and is then not remembered
@@ -115,23 +117,23 @@ def test_a_stopped_supervisor_does_not_hang_forever(monkeypatch):
 
     self_test()
     monkeypatch.setattr(engine, "WALL_SECONDS", -4.0)  # one second in all
-    os.kill(ENGINE._process.pid, signal.SIGSTOP)
+    os.kill(NUMBERS.pid, signal.SIGSTOP)
     started = time.monotonic()
-    word, _ = ENGINE.ask(("trees", ("num", 1, None), ("num", 1, None)))
+    word, _ = NUMBERS.ask(("trees", ("num", 1, None), ("num", 1, None)))
     assert word in ("equal", "error", "unread")
     assert time.monotonic() - started < 60
     monkeypatch.undo()
-    ENGINE.close()  # the replacement was started with the limit above
+    NUMBERS.close()  # the replacement was started with the limit above
     assert fresh(*PAIR)
 
 
 SCRIPT = """
 import sys, time
 import onerl.verifier as v
-from onerl.verifier.engine import ENGINE
+from onerl.verifier.engine import NUMBERS
 assert v.verify(r"\\boxed{\\sqrt{117}}", r"3\\sqrt{13}")
 import psutil
-pids = [ENGINE._process.pid] + [p.pid for p in psutil.Process(ENGINE._process.pid).children()]
+pids = [NUMBERS.pid] + [p.pid for p in psutil.Process(NUMBERS.pid).children()]
 if len(sys.argv) > 1:  # a child that holds the pipe open
     import os
     if os.fork() == 0:
@@ -174,10 +176,11 @@ def test_import_is_light_and_quick():
 
 def test_the_first_symbolic_verdict_comes_within_two_seconds_of_cpu():
     code = (
-        "import time, resource, onerl.verifier as v; assert v.verify(r'\\boxed{\\sqrt{117}}', r'3\\sqrt{13}'); "
-        "from onerl.verifier.engine import ENGINE; import psutil; "
+        "import onerl.verifier as v; "
+        "assert v.verify(r'\\boxed{\\sqrt{117}}', r'3\\sqrt{13}'); "
+        "from onerl.verifier.engine import NUMBERS; import psutil; "
         "print(sum(psutil.Process().cpu_times()[:2]) "
-        "+ sum(psutil.Process(ENGINE._process.pid).cpu_times()[:2]))"
+        "+ sum(psutil.Process(NUMBERS.pid).cpu_times()[:2]))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) < 2.0
@@ -208,4 +211,13 @@ def test_no_verdict_changes_with_every_core_busy():
         for hog in hogs:
             hog.kill()
             hog.wait()
-    assert [verdict.correct for verdict in calm] == [True, True, True, True, True, False, True, False]
+    assert [verdict.correct for verdict in calm] == [
+        True,
+        True,
+        True,
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]

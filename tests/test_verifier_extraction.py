@@ -1,4 +1,5 @@
 r"""What counts as the answer of a response: the last complete box, and only that."""
+# ruff: noqa: E501
 
 import pytest
 
@@ -50,7 +51,9 @@ def test_a_long_box_is_too_long_and_a_long_response_is_read():
     assert verify("thinking " * 200_000 + r"\boxed{5}", "5")
 
 
-@pytest.mark.parametrize("response", [None, 5, 12.8, float("nan"), True, [r"\boxed{5}"], {}, b"\\boxed{5}", object()])
+@pytest.mark.parametrize(
+    "response", [None, 5, 12.8, float("nan"), True, [r"\boxed{5}"], {}, b"\\boxed{5}", object()]
+)
 def test_a_response_that_is_no_string_is_bad_input(response):
     assert grade(response, "5").status == "bad-input"
     assert extract_answer(response) is None

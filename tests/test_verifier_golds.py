@@ -1,4 +1,5 @@
 """The gold answers of the real sets: they accept themselves, their equal forms, and nothing near."""
+# ruff: noqa: E501
 
 import json
 import random
@@ -50,8 +51,12 @@ def golds(name: str) -> list[str]:
 
 @pytest.mark.parametrize("gold", SAMPLE)
 def test_sample_golds_accept_themselves_and_their_forms(gold):
-    assert [form for form in equal_forms(gold).items() if not verify(rf"\boxed{{{form[1]}}}", gold)] == []
-    assert [miss for miss in near_misses(gold).items() if verify(rf"\boxed{{{miss[1]}}}", gold)] == []
+    assert [
+        form for form in equal_forms(gold).items() if not verify(rf"\boxed{{{form[1]}}}", gold)
+    ] == []
+    assert [
+        miss for miss in near_misses(gold).items() if verify(rf"\boxed{{{miss[1]}}}", gold)
+    ] == []
 
 
 @pytest.mark.parametrize("name", SETS)

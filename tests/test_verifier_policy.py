@@ -59,7 +59,6 @@ def test_default_rules_differ_from_the_papers_only_where_intended():
         ("12.8", r"\fbox{12.8}"),
         ("12.8", r"\boxed{13} or \boxed{12.8}"),
         (r"\frac{4}{3}", r"\boxed{\frac{8}{6}}"),
-        ("24", r"\boxed{2 4}"),
     }
 
 

@@ -7,8 +7,9 @@ tell apart. `Comparison.rule` names what decided; `policy.py` says why each rule
 """
 
 from onerl.verifier.evaluate import NoValueError
+from onerl.verifier.node import Node, is_name
 from onerl.verifier.regions import FLIPPED, region
-from onerl.verifier.structure import Node, is_name, read
+from onerl.verifier.structure import read
 from onerl.verifier.tokens import Token
 from onerl.verifier.values import (
     ValueComparison,

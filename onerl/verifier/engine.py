@@ -2,8 +2,12 @@
 
 `ask` never raises and never blocks for long: the limits are enforced by the supervisor process of
 `worker.py`, from outside the process that computes, so neither threads, event loops, signals nor a
-busy interpreter here matter. One supervisor is started on first use, shared by all threads,
-started anew after a fork and after its own death, and it ends when this process does.
+busy interpreter here matter. A supervisor is started on first use, shared by all threads, started
+anew after a fork and after its own death, and it ends when this process does.
+
+There are two: one for numbers, which starts in a moment and answers in a fraction of a millisecond,
+and one for algebra, which loads sympy and math-verify and is asked only about gold answers that
+our own parser cannot read (integrals, sums, products of matrices); most runs never start it.
 
 What is covered: any hang, crash or memory growth of the computation; death of either side.
 What is not: the supervisor runs as the same user. It parses mathematics and evaluates no code.
@@ -27,22 +31,26 @@ _START_SECONDS = 60.0
 
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from onerl.verifier.worker import main; main(*map(float, sys.argv[2:]))"
+    "from onerl.verifier.worker import main; main(sys.argv[2], *map(float, sys.argv[3:]))"
 )
 
 
 class Engine:
     """A lazily started supervisor. Thread-safe; one question at a time."""
 
-    def __init__(self):
+    def __init__(self, kind: str):
+        self.kind = kind
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
         self._owner = 0
         self.starts = 0
 
     def ask(self, task: tuple, cpu_seconds: float = CPU_SECONDS) -> tuple[str, float]:
-        """("equal" | "different" | "timeout" | "error", CPU seconds used)."""
-        line = (json.dumps([round(cpu_seconds, 3), *_encode(task)]) + "\n").encode()
+        """("equal" | "different" | "unread" | "timeout" | "error", CPU seconds used)."""
+        try:
+            line = (json.dumps([round(cpu_seconds, 3), *_encode(task)]) + "\n").encode()
+        except RecursionError:
+            return "unread", 0.0
         with self._lock:
             for _ in range(2):  # a supervisor that died is replaced once
                 try:
@@ -65,7 +73,7 @@ class Engine:
                 return
             self._stop()
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _BOOT, json.dumps(_import_path()),
+            [sys.executable, "-W", "ignore", "-c", _BOOT, json.dumps(_import_path()), self.kind,
              str(WALL_SECONDS), str(MEMORY_MB)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             bufsize=0, start_new_session=True,
@@ -85,6 +93,11 @@ class Engine:
         if self._owner == os.getpid():  # after a fork the process is the parent's, not ours
             process.kill()
             process.wait()
+
+    @property
+    def pid(self) -> int | None:
+        """The supervisor's process id, while there is one."""
+        return self._process.pid if self._process is not None else None
 
     def close(self) -> None:
         with self._lock:
@@ -127,7 +140,15 @@ def _encode(value):
     return value
 
 
-ENGINE = Engine()
-atexit.register(ENGINE.close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=ENGINE.after_fork)
+NUMBERS, ALGEBRA = Engine("trees"), Engine("latex")
+
+
+def ask(task: tuple, cpu_seconds: float = CPU_SECONDS) -> tuple[str, float]:
+    """Asks the engine for ("trees", tree, tree) or ("latex", text, text); see `Engine.ask`."""
+    return (NUMBERS if task[0] == "trees" else ALGEBRA).ask(task, cpu_seconds)
+
+
+for _engine in (NUMBERS, ALGEBRA):
+    atexit.register(_engine.close)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_engine.after_fork)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from onerl.verifier.grade import grade
-from onerl.verifier.tokens import strip_wrapping
+from onerl.verifier.spelling import strip_wrapping
 
 
 class BadGold(NamedTuple):

@@ -22,13 +22,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from onerl.verifier import paper_rules
+from onerl.verifier import engine, paper_rules
 from onerl.verifier.compare import Comparison
-from onerl.verifier.engine import ENGINE
 from onerl.verifier.extract import MAX_ANSWER, extract
+from onerl.verifier.node import Node
 from onerl.verifier.policy import DEFAULT, Policy
-from onerl.verifier.structure import Node, read_answer
-from onerl.verifier.tokens import UnreadableError, strip_wrapping
+from onerl.verifier.spelling import strip_wrapping
+from onerl.verifier.structure import read_answer
+from onerl.verifier.tokens import UnreadableError
 from onerl.verifier.values import needs_engine
 
 CACHE_SIZE = 1 << 14
@@ -44,6 +45,7 @@ _CHOSEN = re.compile(
 )
 _OTHER_CHOICE = re.compile(r"\b(?:or|and|not|[A-J])\b")
 _SPACED_DIGITS = re.compile(r"-?\d(?: \d)+")
+_LISTED = re.compile(r",|;|\\text|\b(?:or|and)\b")
 _GROUPED = re.compile(r"\d[, ]\d{3}")
 
 
@@ -158,7 +160,7 @@ def judge(answer: str, gold: str, *, policy: Policy = DEFAULT, ask=None) -> tupl
         chosen = _CHOSEN.fullmatch(_bare(answer))
         right = bool(chosen) and chosen[1].upper() == letter[1]
         return right and not _OTHER_CHOICE.search(chosen[2] or ""), "ok", "choice"
-    return _compare(answer, gold, Comparison(policy, ask or ENGINE.ask))
+    return _compare(answer, gold, Comparison(policy, ask or engine.ask))
 
 
 def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str, str]:
@@ -180,7 +182,7 @@ def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str,
     if not compared:
         if _letters(gold) == _letters(answer):
             return True, "ok", "identical"
-        if needs_engine(gold):
+        if needs_engine(gold) and not _LISTED.search(answer):
             same = comparison.confirm_latex(strip_wrapping(gold), strip_wrapping(answer))
             return same, comparison.undecided or "ok", comparison.rule
     return False, comparison.undecided or status, rule

@@ -1,8 +1,8 @@
 r"""What is said behind an answer without being part of it: ", k \in \mathbb{Z}", "for all x".
 
 A remark is dropped, and the whole-number parameters it declares are remembered, because their
-names are free: n\pi and k\pi are one family. A remark never hides an answer: words with numbers, equations or
-alternatives behind them stay, and make the answer unreadable or a list.
+names are free: n\pi and k\pi are one family. A remark never hides an answer: words with numbers,
+equations or alternatives behind them stay, and make the answer unreadable or a list.
 """
 
 from onerl.verifier.tokens import Token

@@ -13,8 +13,8 @@ from fractions import Fraction
 
 from onerl.verifier import evaluate, units
 from onerl.verifier.evaluate import NoValueError
+from onerl.verifier.node import Node
 from onerl.verifier.policy import Policy
-from onerl.verifier.structure import Node
 from onerl.verifier.tokens import latex
 
 ENGINE_SECONDS = 0.5  # CPU time of the engine one comparison may use

@@ -23,15 +23,16 @@ from fractions import Fraction
 _PR_SET_PDEATHSIG = 1
 _QUESTIONS_PER_WORKER = 2_000  # a fresh fork now and then keeps sympy's caches from growing
 _POLL_SECONDS = 0.01
+_ORPHAN_SECONDS = 1.0  # how often the parent's id is looked at
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-def main(wall_seconds: float, memory_mb: float) -> None:
+def main(kind: str, wall_seconds: float, memory_mb: float) -> None:
     """Answers questions from stdin, one JSON line each, with "word cpu-seconds"."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from onerl.verifier import symbolic
 
-    symbolic.warm_numbers()
+    symbolic.warm(kind)
     supervisor = _Supervisor(symbolic, wall_seconds, int(memory_mb))
     _write("ready")
     supervisor.run()
@@ -48,20 +49,15 @@ class _Supervisor:
         self.memory_mb = memory_mb
         self.parent = os.getppid()
         self.worker: _Worker | None = None
-        self.algebra_loaded = False
 
     def run(self) -> None:
         pending = b""
         self.refork()
         while True:
-            # The first idle moment goes into loading sympy, which most questions do not need.
-            wait = 0.05 if not self.algebra_loaded else 1.0
-            ready = select.select([0], [], [], wait)[0]
+            ready = select.select([0], [], [], _ORPHAN_SECONDS)[0]
             if os.getppid() != self.parent:
                 break
             if not ready:
-                if not self.algebra_loaded:
-                    self.load_algebra()
                 continue
             data = os.read(0, 1 << 16)
             if not data:
@@ -72,11 +68,6 @@ class _Supervisor:
                 self.answer(line + b"\n")
         self.worker.kill()
 
-    def load_algebra(self) -> None:
-        self.symbolic.warm_algebra()
-        self.algebra_loaded = True
-        self.refork()
-
     def refork(self) -> None:
         if self.worker is not None:
             self.worker.kill()
@@ -85,9 +76,7 @@ class _Supervisor:
         self.worker = _Worker(self.symbolic, self.memory_mb)
 
     def answer(self, line: bytes) -> None:
-        cpu_seconds, kind, *_ = json.loads(line)
-        if kind == "latex" and not self.algebra_loaded:
-            self.load_algebra()
+        cpu_seconds = json.loads(line)[0]
         word, used = self.worker.answer(line, cpu_seconds, self.wall_seconds)
         _write(f"{word} {used:.3f}")
         if word in ("timeout", "error") or self.worker.questions >= _QUESTIONS_PER_WORKER:
