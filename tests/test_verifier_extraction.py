@@ -64,3 +64,14 @@ def test_offering_more_guesses_never_pays():
     for joint in (", ", " or ", r" \text{ or } ", r" \quad ", " and ", " "):
         assert not verify(joint.join(rf"\boxed{{{guess}}}" for guess in guesses), "12.8")
         assert not verify(rf"\boxed{{{joint.join(guesses)}}}", "12.8")
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [("5", "ok"), ("6", "ok"), (r"\ldots", "unparseable"), ("{{", "no-answer"), ("", "no-answer"), ("9" * 2000, "too-long"),
+     (r"\text{unknown}", "ok"), ("5 ? 6", "unparseable"), (r"\frac{5}", "unparseable")],
+)  # fmt: skip
+def test_every_verdict_has_a_status_and_a_rule(answer, status):
+    verdict = grade(rf"\boxed{{{answer}}}", "5")
+    assert verdict.status == status
+    assert verdict.rule

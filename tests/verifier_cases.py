@@ -132,7 +132,7 @@ EQUAL = {
         ("odd", r"\text{odd}"), ("E", r"\mathrm{E}"), ("A", r"\textbf{A}"), ("C", "C. x = 42"), (r"\text{(C)}", "(C)"),
         (r"\text{C}", r"\text{(C)}"), (r"\text{Evelyn}", "evelyn"), ("B", r"\text{(B) } 12"), ("D", "(D)"),
         (r"\text{No}", "no"), (r"\text{June 20}", r"\text{June }20"), (r"\text{ellipse}", r"\text{an ellipse}"),
-        ("4:40 a.m.", r"4:40 \text{ a.m.}"), ("4:40 a.m.", "4:40 AM"), ("12:30", "12:30"), ("4343_6", r"4343_{6}"),
+        ("4:40 a.m.", r"4:40 \text{ a.m.}"), ("4:40 a.m.", "4:40 AM"), ("20:34", "20:34:00"), ("20:34", r"08:34 \text{P.M.}"), ("8:34 p.m.", "20:34"), ("12:30", "12:30"), ("4343_6", r"4343_{6}"),
         ("1112112_3", r"1112112_{\text{3}}"), ("3:4", "3 : 4"), ("3 : 5 : 7", "3:5:7"), ("E_{1},E_{2}", "E_2, E_1"), ("MR=SRMC", "SRMC = MR"),
     ],
     "what models add": [
@@ -188,7 +188,7 @@ DIFFERENT = {
         (r"15\mbox{ cm}^2", r"15 \text{ cm}^3"), (r"15\mbox{ cm}^2", "15 cm"), (r"20\text{ miles}", r"20\text{ km}"),
         (r"\$5", "5 cents"), (r"5.4 \text{ cents}", r"\$5.4"), ("10 hours", "10 minutes"), (r"90^\circ", r"90\text{ rad}"),
         (r"12.8\text{ mph}", r"12.8\text{ km/h}"), (r"9 \text{ m/s}", r"9\text{ m/s}^2"), (r"\$10", "€10"), (r"10\%", r"10^\circ"),
-        ("4:40 a.m.", "4:40 p.m."), (r"5\text{ cm}", r"5\text{ m}"), ("30", r"30\text{ or so, maybe }31"),
+        ("4:40 a.m.", "4:40 p.m."), ("20:34", "8:34 a.m."), ("20:34", "20:35"), (r"5\text{ cm}", r"5\text{ m}"), ("30", r"30\text{ or so, maybe }31"),
     ],
     "names and chains": [
         ("5", "5=6"), ("5", "x \\ne 5"), ("12.8", "12.7 = 12.8"), ("12.8", "12.8 = 12.7"), ("x=5", "y=5"), ("x=5", "x=6"),

@@ -6,6 +6,8 @@ brackets) and asks the symbolic engine only about pairs of expressions that floa
 tell apart. `Comparison.rule` names what decided; `policy.py` says why each rule is as it is.
 """
 
+from fractions import Fraction
+
 from onerl.verifier.evaluate import NoValueError
 from onerl.verifier.node import Node, is_name
 from onerl.verifier.regions import FLIPPED, region
@@ -255,6 +257,9 @@ class Comparison(ValueComparison):
         if "value" not in kinds:
             if set(kinds) - {"ratio", "clock"}:
                 return self._say("ratio", False)
+            times = seconds(gold), seconds(answer)
+            if None not in times and times[0] == times[1]:
+                return self._say("time of day", True)
             halves = {node.detail for node in (gold, answer) if node.detail}
             return self._say("ratio", len(halves) < 2 and self._in_order(gold.items, answer.items))
         ratio, value = (gold, answer) if gold.kind != "value" else (answer, gold)
@@ -303,6 +308,18 @@ class Comparison(ValueComparison):
             return False
         expected = gold.detail[0] if factor > 0 else FLIPPED[gold.detail[0]]
         return answer.detail[0] == expected
+
+
+def seconds(node: Node) -> Fraction | None:
+    """The time of day in 24 hours that 20:34, 20:34:00 and 8:34 p.m. all give, or None."""
+    parts = [exact_value(item) for item in node.items]
+    written = all(len(item.spelling) == 2 for item in node.items[1:])
+    if None in parts or not written or not 2 <= len(parts) <= 3:
+        return None
+    hour, minute, second = (*parts, Fraction(0))[:3]
+    if node.detail:
+        hour = hour % 12 + (12 if node.detail == "pm" else 0)
+    return hour * 3600 + minute * 60 + second
 
 
 def renamed(node: Node, old: str, new: str) -> Node:

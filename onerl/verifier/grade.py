@@ -185,6 +185,8 @@ def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str,
         if needs_engine(gold) and not _LISTED.search(answer):
             same = comparison.confirm_latex(strip_wrapping(gold), strip_wrapping(answer))
             return same, comparison.undecided or "ok", comparison.rule
+    if comparison.unread and status == "ok":
+        status = "unparseable"
     return False, comparison.undecided or status, rule
 
 

@@ -205,20 +205,20 @@ def _read_ratio(tokens, depth):
 
 
 def _read_plus_minus(tokens, depth):
-    if not any(token.text in ("pm", "mp") for token in tokens):
-        return None
-    if (
-        tokens[0].text == "\\{"
-        or any(token.kind == "rel" for token in tokens)
-        or split(tokens, is_separator)[1]
-    ):
+    if not any(_is_plus_minus(token) for token in tokens) or tokens[0].text == "\\{":
+        return None  # in a set each member has its own sign
+    if any(token.kind == "rel" for token in tokens) or split(tokens, is_separator)[1]:
         return None
     versions = []
     for plus, minus in (("+", "-"), ("-", "+")):
         sign = {"pm": plus, "mp": minus}
-        version = [Token("op", sign[t.text], t.space) if t.text in sign else t for t in tokens]
+        version = [Token("op", sign[t.text], t.space) if _is_plus_minus(t) else t for t in tokens]
         versions.append(read(version, depth + 1))
     return Node("list", tokens, versions, detail="pm")
+
+
+def _is_plus_minus(token: Token) -> bool:
+    return token.kind == "cmd" and token.text in ("pm", "mp")
 
 
 def _read_base(tokens, depth):

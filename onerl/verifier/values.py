@@ -49,6 +49,7 @@ class ValueComparison:
         self.budget = ENGINE_SECONDS
         self.rule = "value"
         self.undecided = ""  # "timeout" or "error" once the engine failed to answer
+        self.unread = False  # whether a part of the answer is no expression
 
     def _say(self, rule: str, verdict: bool) -> bool:
         self.rule = rule
@@ -167,6 +168,7 @@ class ValueComparison:
         """Expressions beyond our own parser: same spelling, or the symbolic engine."""
         if gold.spelling == answer.spelling and gold.spelling:
             return self._say("identical", True)
+        self.unread = self.unread or answer.tree is None
         if gold.tree is not None:  # an integral left standing is no answer to a number
             return self._say("unread", False)
         return self.confirm_latex(latex(gold.tokens), latex(answer.tokens))
