@@ -78,9 +78,6 @@ def family_of(model: Any) -> str:
     Args:
         model: a family's name, "world", a hub id, a checkpoint folder, or a tokenizer. For the
             checkpoint of a run, the run's recipe decides.
-
-    Raises:
-        ValueError: nothing says how this model is prompted.
     """
     if not isinstance(model, (str, Path)):
         return _family_of_template(getattr(model, "chat_template", None), model.name_or_path)
@@ -113,12 +110,7 @@ def _family_of_template(template: Any, name: str) -> str:
     for mark, family in _BY_NAME:
         if mark in folder_name:
             return family
-    if text:
-        return "chat"
-    raise ValueError(
-        f"prompt: cannot tell how {name!r} is prompted (no chat template, and a name unlike any"
-        f" known model); set prompt to one of {', '.join(STRINGS)}"
-    )
+    return "chat"
 
 
 def prompt_for(question: str, model: Any, split: Split, tokenizer: Any = None) -> str:
@@ -139,7 +131,11 @@ def prompt_for(question: str, model: Any, split: Split, tokenizer: Any = None) -
         return STRINGS[family][split].replace("{q}", question)
     tokenizer = tokenizer if tokenizer is not None else model
     if not getattr(tokenizer, "chat_template", None):
-        raise ValueError("prompt: the family chat needs a tokenizer with a chat template")
+        raise ValueError(
+            f"prompt: nothing says how {getattr(tokenizer, 'name_or_path', tokenizer)!r} is"
+            " prompted: its name is unlike any known model's and it has no chat template; set"
+            f" prompt to one of {', '.join(STRINGS)}"
+        )
     content = question + (SUFFIX if split == "train" else "")
     return tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True

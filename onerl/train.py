@@ -25,7 +25,7 @@ import yaml
 
 from onerl import problems, runs
 from onerl.prompts import prompt_for
-from onerl.recipe import Recipe, RecipeError
+from onerl.recipe import Recipe
 
 SILENT_STEPS = 10  # steps without any reward signal after which a run says so
 FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
@@ -57,7 +57,6 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import torch
     from datasets import Dataset
-    from transformers import AutoTokenizer
     from transformers.utils.logging import disable_progress_bar
 
     from onerl import state
@@ -66,9 +65,9 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     disable_progress_bar()  # one for every checkpoint written
-    rows = training_rows(recipe)
     model = model_path(recipe)
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    tokenizer = load_tokenizer(model)
+    rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
     if not (out / "recipe.yaml").exists():
         runs.write_provenance(out, recipe, [row["prompt"] for row in rows])
@@ -116,8 +115,24 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
     )
 
 
-def training_rows(recipe: Recipe) -> list[dict[str, str]]:
-    """The examples as {"id", "prompt", "answer"}, each label shown to be one the verifier takes."""
+def load_tokenizer(model: str):
+    """The model's tokenizer; one line says what is missing when it cannot be had."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model)
+    except OSError:  # transformers explains at length, and a mistyped folder looks like a hub id
+        raise FileNotFoundError(
+            f"model = {model!r}: no such folder, not in the local cache of the hub, and not to be"
+            " had from the hub; set model to a folder that holds it"
+        ) from None
+
+
+def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
+    """The examples as {"id", "prompt", "answer"}, each label shown to be one the verifier takes.
+
+    `tokenizer` is needed only by a model that is prompted through its own chat template.
+    """
     from onerl import verifier
 
     rows = []
@@ -129,7 +144,7 @@ def training_rows(recipe: Recipe) -> list[dict[str, str]]:
                 f"label = {answer!r} of example {problem.id}: the verifier does not accept this"
                 " label as an answer to itself, so no rollout could ever be rewarded"
             )
-        prompt = prompt_for(problem.question, family, "train")
+        prompt = prompt_for(problem.question, family, "train", tokenizer)
         rows.append({"id": problem.id, "prompt": prompt, "answer": answer})
     return rows
 
@@ -203,7 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     try:
         run = train(Recipe.load(given.params, **dict(given.fields)), given.out)
-    except (RecipeError, ValueError) as error:
+    except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     print(f"done: {run.path}")
 

@@ -107,9 +107,13 @@ def test_another_chat_model_is_prompted_by_its_own_template(tmp_path):
     assert prompt_for("Q", "chat", "train", Tokenizer()) == f"<user>Q{SUFFIX}<assistant>"
 
 
-def test_a_model_that_nothing_is_known_of_is_an_error_that_lists_the_families(tmp_path):
+def test_a_model_that_nothing_is_known_of_is_an_error_that_lists_the_families():
+    assert family_of("some/model") == "chat"
     with pytest.raises(ValueError, match=r"some/model.*qwen2.5-math"):
-        family_of("some/model")
+        prompt_for("Q", "some/model", "train")
+
+
+def test_a_split_that_does_not_exist_is_an_error():
     with pytest.raises(ValueError, match="train or eval"):
         prompt_for("Q", "world", "test")
 

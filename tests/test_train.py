@@ -8,6 +8,7 @@ import random
 import shutil
 import time
 
+import huggingface_hub
 import pandas as pd
 import pytest
 import torch
@@ -233,6 +234,12 @@ def test_checks_come_before_any_work(recipe, tmp_path):
     with pytest.raises(ValueError, match="the verifier does not accept this label"):
         train(recipe.replace(label=" "), tmp_path / "b", progress=False)
     assert not (tmp_path / "a" / "metrics.jsonl").exists()
+
+
+def test_a_model_that_cannot_be_had_is_named_in_one_line(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    with pytest.raises(FileNotFoundError, match=r"^model = 'nobody/nothing': .* a folder .*$"):
+        train(recipe.replace(model="nobody/nothing"), tmp_path, progress=False)
 
 
 def test_the_label_replaces_the_answer_as_text(recipe):
