@@ -143,7 +143,10 @@ class Recipe(BaseModel):
         1, "optimiser updates on the rollouts of one step", 1, "code, reference D1", ge=1
     )
     backend: Literal["auto", "torch", "transformers", "vllm", "vllm-server"] = _field(
-        "auto", "what samples; auto: vllm where a GPU and vllm are, torch elsewhere", "vllm", "code"
+        "auto",
+        "what samples the rollouts; auto: torch (the vllm ones are not built yet)",
+        "vllm",
+        "code",
     )
     token_budget: Whole = _field(
         24000, "padded tokens in one forward and backward pass", 24000, "code, reference 2.1", ge=1
