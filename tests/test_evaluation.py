@@ -11,6 +11,7 @@ from onerl.evaluation import evaluate, paired_difference, problems_of, rescore
 from onerl.problems import Problem
 from onerl.report import METRICS, Report
 from onerl.verifier import verify
+from onerl.world import PI1_LABELS
 
 SETTINGS = {"prompt": "world", "max_completion_length": 12, "progress": False}
 
@@ -267,7 +268,7 @@ def test_bad_arguments_stop_before_the_model_is_loaded(toy, arguments, named):
 def test_a_training_example_can_be_a_benchmark(tiny_model_dir, tmp_path):
     arguments = {"samples": 16, "temperature": 1.0, "out": tmp_path, **SETTINGS}
     records = evaluate(tiny_model_dir, "world:pi1", **arguments).records
-    assert set(records["gold"]) == {"6.8"}
+    assert set(records["gold"]) == {PI1_LABELS["right"]}
     assert len(records) == 16
 
 
