@@ -27,7 +27,8 @@ import torch.nn.functional as F
 
 ARCHITECTURES = ("qwen2", "llama")
 CACHE_BYTES = 2**28  # bound on the key-value cache of one batch
-MAX_ROWS = 256  # rows decoded together; more only falls out of the CPU's caches
+MAX_ROWS = 512  # rows decoded together
+PREFILL_TOKENS = 1024  # prompt tokens in one pass
 REPACK_BELOW = 0.8  # repack when at most this share of the slots would remain
 
 _MASK = 2**64 - 1
@@ -107,10 +108,12 @@ class _Layer(NamedTuple):
 
 
 class _Batch:
-    """Rollouts decoded together, as a grid of slots: distinct prompts x rollouts of each.
+    """Rollouts decoded together, as a grid of slots [N, K].
 
-    The grid is what lets all rollouts of a prompt attend to its cache in one product. `rows` maps
-    slots to positions in the caller's list; -1 is an empty slot.
+    One prompt is a grid of one line, whose rollouts attend to its cache in one product. Several
+    prompts are a grid of one column, each rollout with a copy of its prompt's cache: lines of
+    different length would leave a third of the slots empty. `rows` maps slots to positions in the
+    caller's list; -1 is an empty slot.
     """
 
     def __init__(self, rows: torch.Tensor, prompt_lengths: torch.Tensor):
@@ -119,6 +122,16 @@ class _Batch:
         self.prompt: list[tuple[torch.Tensor, torch.Tensor]] = []  # [N, KV, hd, P], [N, KV, P, hd]
         self.completion: list[list[torch.Tensor]] = []  # two of [N, KV, K, T, hd] per layer
         self.mask: torch.Tensor | None = None  # [N, 1, 1, P], -inf beyond a prompt's end
+
+    def one_column(self, owners: torch.Tensor) -> None:
+        """One line per rollout; `owners` are the lines of the filled slots, in order."""
+        self.rows = self.rows[self.rows >= 0][:, None]
+        self.keep_lines(owners)
+
+    def keep_lines(self, lines: torch.Tensor) -> None:
+        self.lengths = self.lengths[lines]
+        self.prompt = [(k[lines], v[lines]) for k, v in self.prompt]
+        self.mask = None if self.mask is None else self.mask[lines]
 
     def repack(self, alive: torch.Tensor, filled: int) -> torch.Tensor | None:
         """Drop dead slots when it pays; returns the flat indices of the slots kept, or None."""
@@ -130,9 +143,7 @@ class _Batch:
         slots = keep[:, None] * alive.shape[1] + order
         self.rows = self.rows.where(alive, -1).flatten()[slots]
         if len(keep) < alive.shape[0]:
-            self.lengths = self.lengths[keep]
-            self.prompt = [(k[keep], v[keep]) for k, v in self.prompt]
-            self.mask = None if self.mask is None else self.mask[keep]
+            self.keep_lines(keep)
         for layer in self.completion:
             heads = torch.arange(layer[0].shape[1], device=keep.device)
             index = (keep[:, None, None], heads[None, :, None], order[:, None, :])
@@ -300,31 +311,58 @@ class SharedPromptSampler:
         return self.model.get_output_embeddings()(self.model.model.norm(hidden))
 
     def _prefill(self, prompts: list[Sequence[int]], rows: torch.Tensor, max_new_tokens: int):
-        """A batch whose prompts are cached, and the last hidden state of every slot."""
-        device = rows.device
-        lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
+        """A batch whose prompts are cached, and the last hidden state of every slot.
+
+        The prompts, sorted by length, pass through the model in parts: their activations are
+        what falls out of a CPU's caches.
+        """
+        (n, width), kv, size = rows.shape, self.kv_heads, self.head_dim
+        weight = self.model.model.embed_tokens.weight
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=rows.device)
         longest = int(lengths.max())
-        ids = torch.tensor([[*p, *[0] * (longest - len(p))] for p in prompts], device=device)
         batch = _Batch(rows, lengths)
         if (lengths < longest).any():
-            beyond = torch.arange(longest, device=device)[None] >= lengths[:, None]
-            batch.mask = torch.zeros(beyond.shape, device=device).masked_fill(beyond, -torch.inf)
+            beyond = torch.arange(longest, device=rows.device)[None] >= lengths[:, None]
+            batch.mask = weight.new_zeros(beyond.shape).masked_fill(beyond, -torch.inf)
             batch.mask = batch.mask[:, None, None]
-        x = self.model.model.embed_tokens(ids)
-        n, width = rows.shape
-        cache_shape = (n, self.kv_heads, width, max_new_tokens, self.head_dim)
-        for layer in self.layers:
-            cos, sin = self.cos[:longest, None], self.sin[:longest, None]
+        shapes = (n, kv, size, longest), (n, kv, longest, size)
+        batch.prompt = [tuple(weight.new_zeros(shape) for shape in shapes) for _ in self.layers]
+        step = max(1, PREFILL_TOKENS // longest)
+        last = torch.cat(
+            [
+                self._prefill_part(batch, prompts[start : start + step], start)
+                for start in range(0, n, step)
+            ]
+        )
+        hidden = last.repeat_interleave(width, 0)
+        if n > 1:
+            filled = rows.flatten() >= 0
+            hidden = hidden[filled]
+            batch.one_column(torch.arange(n, device=rows.device).repeat_interleave(width)[filled])
+        lines, columns = batch.rows.shape
+        shape = (lines, kv, columns, max_new_tokens, size)
+        for _ in self.layers:
+            own = [weight.new_empty(shape) for _ in range(2)]
+            batch.completion.append(own)
+        return batch, hidden
+
+    def _prefill_part(self, batch: _Batch, prompts: list[Sequence[int]], start: int):
+        """Cache `prompts`, the ones from `start` on; returns their last hidden states."""
+        lengths = batch.lengths[start : start + len(prompts)]
+        longest, rows = int(lengths.max()), slice(start, start + len(prompts))
+        padded = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
+        x = self.model.model.embed_tokens(torch.tensor(padded, device=lengths.device))
+        cos, sin = self.cos[:longest, None], self.sin[:longest, None]
+        for layer, (prompt_k, prompt_v) in zip(self.layers, batch.prompt, strict=True):
             queries, keys, values = (z.transpose(1, 2) for z in self._project(layer, x, cos, sin))
             mixed = F.scaled_dot_product_attention(
                 queries, keys, values, is_causal=True, scale=1.0, enable_gqa=True
             )
             x = x + layer.out(mixed.transpose(1, 2).flatten(2))
             x = self._mlp(layer, x)
-            batch.prompt.append((keys.transpose(2, 3).contiguous(), values.contiguous()))
-            batch.completion.append([keys.new_empty(cache_shape) for _ in range(2)])
-        last = x[torch.arange(n, device=device), lengths - 1]
-        return batch, last.repeat_interleave(width, 0)
+            prompt_k[rows, ..., :longest] = keys.transpose(2, 3)
+            prompt_v[rows, :, :longest] = values
+        return x[torch.arange(len(prompts), device=x.device), lengths - 1]
 
     def _decode(self, batch: _Batch, tokens: torch.Tensor, t: int) -> torch.Tensor:
         """Hidden states after feeding completion token `t` (counted from 0) of every slot."""
