@@ -23,7 +23,7 @@ SUFFIX = " Let's think step by step and output the final answer within \\boxed{}
 """Ends every training question (and no evaluation question) of the paper."""
 
 MATH_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
-QWEN_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
+QWEN_SYSTEM = "You are a helpful assistant."
 
 _QWEN = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{q}<|im_end|>\n" + (
     "<|im_start|>assistant\n"
@@ -45,7 +45,7 @@ STRINGS: dict[str, dict[Split, str]] = {
         "train": _QWEN.replace("{system}", MATH_SYSTEM).replace("{q}", "{q}" + SUFFIX),
         "eval": _QWEN.replace("{system}", MATH_SYSTEM),
     },
-    "qwen2.5": {  # evaluated with the mathematics system message, as every Qwen in the paper
+    "qwen2.5": {  # the base models; evaluated with the mathematics message, as every Qwen there
         "train": _QWEN.replace("{system}", QWEN_SYSTEM).replace("{q}", "{q}" + SUFFIX),
         "eval": _QWEN.replace("{system}", MATH_SYSTEM),
     },
@@ -62,13 +62,13 @@ _BY_NAME = (  # first hit wins, in the lower-cased name of a model
     ("r1-distill", "r1-distill"),
     ("deepscaler", "r1-distill"),
     ("llama-3.2", "llama-3.2"),
+    ("-instruct", "chat"),
     ("qwen2.5", "qwen2.5"),
 )
 _BY_TEMPLATE = (  # first hit wins, in the text of a chat template
     ("<｜User｜>", "r1-distill"),
     ("Cutting Knowledge Date", "llama-3.2"),
     (MATH_SYSTEM.split(",")[0], "qwen2.5-math"),
-    (QWEN_SYSTEM.split(",")[0], "qwen2.5"),
 )
 
 

@@ -46,6 +46,15 @@ def test_llama_and_r1_are_evaluated_with_the_papers_fixed_strings():
     )
 
 
+def test_a_base_qwen_is_trained_with_its_templates_own_system_message():
+    assert prompt_for("Q", "Qwen/Qwen2.5-1.5B", "train") == (
+        "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nQ Let's"
+        " think step by step and output the final answer within \\boxed{}.<|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
+    assert "reason step by step" in prompt_for("Q", "qwen2.5", "eval")
+
+
 def test_the_world_is_prompted_as_its_corpus_is_written():
     for split in ("train", "eval"):
         assert prompt_for("1+1?", "world", split) == "Problem: 1+1?\nSolution:"
@@ -68,7 +77,9 @@ def test_braces_and_replacement_marks_in_a_question_stay_as_they_are():
         ("world", "world"),
         ("Qwen/Qwen2.5-Math-1.5B", "qwen2.5-math"),
         ("Qwen/Qwen2.5-Math-7B", "qwen2.5-math"),
+        ("Qwen/Qwen2.5-Math-1.5B-Instruct", "qwen2.5-math"),
         ("Qwen/Qwen2.5-1.5B", "qwen2.5"),
+        ("Qwen/Qwen2.5-1.5B-Instruct", "chat"),
         ("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "r1-distill"),
         ("meta-llama/Llama-3.2-3B-Instruct", "llama-3.2"),
         ("ypwang61/One-Shot-RLVR-Qwen2.5-Math-1.5B-pi1", "qwen2.5-math"),
