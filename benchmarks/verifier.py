@@ -1,9 +1,9 @@
 r"""How right, how safe and how quick the verifier is, with math-verify beside it in the same run.
 
-    python benchmarks/verifier.py                # accuracy and speed, about five minutes
-    python benchmarks/verifier.py --soak 1000000 # also a million calls with memory watched
+    python benchmarks/verifier.py                # accuracy and speed, about two minutes
+    python benchmarks/verifier.py --soak 1000000 # a million calls with memory watched instead
 
-Writes benchmarks/results/verifier-DATE.json. Rates are per CPU second of this process and its
+Writes benchmarks/results/verifier-DATE.json and verifier-soak-DATE.json. Rates are per CPU second of this process and its
 worker, so that a busy machine reports the same; wall time is beside them. The real gold answers
 are read from the folder named by --data and skipped when it is absent.
 """
@@ -272,28 +272,30 @@ def soak(calls: int) -> dict:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--soak", type=int, default=0, metavar="CALLS", help="also this many calls")
+    parser.add_argument("--soak", type=int, default=0, metavar="CALLS", help="only this many calls")
     parser.add_argument("--data", type=Path, help="folder with eval/ and one_shot_rlvr/")
     options = parser.parse_args()
     if options.data:
         test_verifier_golds.DATA = options.data
     draw = random.Random(0)
-    result = {
-        "date": datetime.date.today().isoformat(),
-        "hardware": {
-            "processor": processor(),
-            "cores": os.cpu_count(),
-            "allowed": len(os.sched_getaffinity(0)),
-            "load": os.getloadavg()[0],
-        },
-        "python": platform.python_version(),
-        "start-up": start_up(),
-        "speed": speed(draw),
-        "accuracy": accuracy(draw),
-    }
     if options.soak:
-        result["soak"] = soak(options.soak)
-    path = ROOT / "benchmarks" / "results" / f"verifier-{result['date']}.json"
+        save("verifier-soak", {"soak": soak(options.soak)})
+    else:
+        parts = {"start-up": start_up(), "speed": speed(draw), "accuracy": accuracy(draw)}
+        save("verifier", parts)
+
+
+def save(name: str, parts: dict) -> None:
+    """Writes one dated result with the machine it was measured on."""
+    today = datetime.date.today().isoformat()
+    machine = {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "allowed": len(os.sched_getaffinity(0)),
+        "load": round(os.getloadavg()[0], 1),
+    }
+    result = {"date": today, "hardware": machine, "python": platform.python_version(), **parts}
+    path = ROOT / "benchmarks" / "results" / f"{name}-{today}.json"
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(result, indent=1) + "\n")
     print(json.dumps(result, indent=1))

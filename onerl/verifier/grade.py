@@ -40,12 +40,12 @@ _FONT = re.compile(
     r"\\(?:text|textbf|mathrm|mathbf|textrm|mbox|textit|operatorname)\s*\{([^{}]*)\}"
 )
 _CHOSEN = re.compile(
-    r"(?:option|choice|answer)?:?\s*\(?\s*([A-Ja-j])\s*(?:\)?[.:]?$|[.:)]+\s*(?![,;/|])(.*))",
+    r"(?:the )?(?:correct |final )?(?:option|choice|answer)?(?: is)?:?\s*"
+    r"\(?\s*([A-Ja-j])\s*(?:\)?[.:]?$|[.:)]+\s*(?![,;/|])(.*))",
     re.S | re.I,
 )
 _OTHER_CHOICE = re.compile(r"\b(?:or|and|not|[A-J])\b")
 _SPACED_DIGITS = re.compile(r"-?\d(?: \d)+")
-_LISTED = re.compile(r",|;|\\text|\b(?:or|and)\b")
 _GROUPED = re.compile(r"\d[, ]\d{3}")
 
 
@@ -182,7 +182,7 @@ def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str,
     if not compared:
         if _letters(gold) == _letters(answer):
             return True, "ok", "identical"
-        if needs_engine(gold) and not _LISTED.search(answer):
+        if needs_engine(gold, answer):
             same = comparison.confirm_latex(strip_wrapping(gold), strip_wrapping(answer))
             return same, comparison.undecided or "ok", comparison.rule
     if comparison.unread and status == "ok":
@@ -212,6 +212,6 @@ def _letters(text: str) -> str:
 def _bare(text: str) -> str:
     """A text without fonts and LaTeX spacing, for reading a choice."""
     for _ in range(3):
-        text = re.sub(r"\\(?:displaystyle|left|right|[,;! ])", "", text)
+        text = re.sub(r"\\(?:displaystyle|left|right|q?quad|large|[,;! ])|^\s*=", "", text)
         text = _FONT.sub(r"\1", strip_wrapping(text))
     return text.replace("\\", "").strip()

@@ -99,7 +99,7 @@ def table() -> str:
     """The policy as a Markdown table."""
 
     def cell(answers: tuple[str, ...]) -> str:
-        return " ".join(f"`{answer.replace('|', '&#124;')}`" for answer in answers)
+        return " ".join(f"`{answer.replace('|', chr(92) + '|')}`" for answer in answers)
 
     lines = ["| rule | gold | accepted | refused | why |", "|--|--|--|--|--|"]
     lines += [

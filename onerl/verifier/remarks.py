@@ -1,18 +1,22 @@
-r"""What is said behind an answer without being part of it: ", k \in \mathbb{Z}", "for all x".
+r"""What is said around an answer: "the answer is", ", k \in \mathbb{Z}", "for all x".
 
 A remark is dropped, and the whole-number parameters it declares are remembered, because their
 names are free: n\pi and k\pi are one family. A remark never hides an answer: words with numbers,
 equations or alternatives behind them stay, and make the answer unreadable or a list.
 """
 
+# ruff: noqa: SIM905
+
 from onerl.verifier.tokens import Token
 
+_LABEL = frozenset("the final answer answers is are solution solutions set result so thus".split())
 _OPENERS = frozenset(("for", "where", "with"))
 _WHOLE = frozenset(("integer", "integers", "natural", "whole"))
 
 
 def without_remarks(tokens: list[Token]) -> tuple[list[Token], frozenset[str]]:
     """(the answer's own tokens, the names of whole-number parameters)."""
+    tokens = _without_label(tokens)
     names: set[str] = set()
     start = next((i for i, token in enumerate(tokens) if i and _opens(token)), None)
     if start is not None and _harmless(tokens[start:]):
@@ -28,6 +32,14 @@ def without_remarks(tokens: list[Token]) -> tuple[list[Token], frozenset[str]]:
         names.add(declared)
         cut = len(tokens) - 6
         tokens = tokens[:cut]
+
+
+def _without_label(tokens: list[Token]) -> list[Token]:
+    """Without a leading "the answer is" or "Answer:"."""
+    start = 0
+    while start < len(tokens) - 1 and set(_words(tokens[start]) or [""]) <= _LABEL:
+        start += 1
+    return tokens[start + (start > 0 and tokens[start].text == ":") :]
 
 
 def _opens(token: Token) -> bool:

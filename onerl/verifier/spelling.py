@@ -51,8 +51,8 @@ def strip_wrapping(text: str) -> str:
             text = text[1:-1].strip()
         while text and text[-1] in _TRAILING and not text.endswith(("\\,", "\\;", "\\:", "..")):
             text = text[:-1].rstrip()
-        while text.endswith("\\") and not text.endswith("\\\\"):
-            text = text[:-1].rstrip()
+        if text.endswith("\\"):  # a line break, or half of one
+            text = text.rstrip("\\").rstrip()
         if text == before:
             break
     return text
