@@ -11,6 +11,7 @@ differ in line style or marker.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from math import ceil, floor, log10
 from pathlib import Path
 
@@ -18,11 +19,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter
+from PIL import Image
 
 from onerl.intervals import Interval
 
 BLUE, ORANGE, GREEN, VERMILION, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#666666"
-DPI = 90  # 9 inches then fill the width of a notebook, and a figure stays below 80 kB
+DPI = 100  # 9 inches then fill the width of a notebook, and a figure stays below 40 kB
 
 
 def training_curves(
@@ -179,10 +181,12 @@ def pretraining_curve(recorded: Sequence[float], losses: Sequence[float] | None 
 
 
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as a PNG; returns the path."""
+    """Write the figure as a PNG of 64 colours, a third of the size; returns the path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI)
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, "PNG")
     return path
 
 

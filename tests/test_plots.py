@@ -77,5 +77,5 @@ def test_ablation_keeps_our_rows_and_the_papers_in_separate_panels():
 def test_figures_are_small_and_unknown_to_pyplot(metrics, tmp_path):
     path = plots.save(plots.diagnostics(metrics), tmp_path / "new" / "figure.png")
     assert path.read_bytes().startswith(b"\x89PNG")
-    assert path.stat().st_size < 80_000
+    assert path.stat().st_size < 40_000
     assert not pyplot.get_fignums()
