@@ -2,9 +2,11 @@
 
     loss = policy_loss * L_pg - entropy_coef * H + beta * L_kl
 
-Each term is a mean over response tokens. Which tokens share a mean is decided by one weight per
-sequence (`sequence_weights`), so every term is a weighted sum over tokens: it can be computed
-exactly in chunks of any size and order.
+Each term is a mean over the response tokens of an update: its micro-batch is the whole update.
+The released code takes the mean inside each micro-batch and averages those by their number of
+sequences, so that its value depends on how sequences happen to be packed into 24,000 tokens; with
+one micro-batch the two are the same. As a sum over tokens with one weight, the loss can be
+computed exactly in chunks of any size and order.
 """
 
 from __future__ import annotations
@@ -23,19 +25,6 @@ def group_advantages(rewards: torch.Tensor, group_size: int) -> torch.Tensor:
     scaled = centred / (groups.std(1, keepdim=True) + 1e-6)
     constant = (groups == groups[:, :1]).all(1, keepdim=True)
     return scaled.masked_fill(constant, 0.0).to(rewards.dtype).view_as(rewards)
-
-
-def sequence_weights(lengths: torch.Tensor, micro_batch_size: int | None) -> torch.Tensor:
-    """The weight of each token of each sequence in the loss, shape (sequences,).
-
-    None: one mean over all tokens of the update. A number: the released code's token mean inside
-    each micro-batch of so many sequences, averaged with (sequences in it) / (sequences in all).
-    """
-    weights = []
-    for part in lengths.split(micro_batch_size or len(lengths)):
-        share = len(part) / len(lengths)
-        weights.append((share / part.sum().clamp(min=1)).expand(len(part)))
-    return torch.cat(weights)
 
 
 def policy_term(
