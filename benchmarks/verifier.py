@@ -3,9 +3,9 @@ r"""How right, how safe and how quick the verifier is, with math-verify beside i
     python benchmarks/verifier.py                # accuracy and speed, about two minutes
     python benchmarks/verifier.py --soak 1000000 # a million calls with memory watched instead
 
-Writes benchmarks/results/verifier-DATE.json and verifier-soak-DATE.json. Rates are per CPU second of this process and its
-worker, so that a busy machine reports the same; wall time is beside them. The real gold answers
-are read from the folder named by --data and skipped when it is absent.
+Writes benchmarks/results/verifier-DATE.json and verifier-soak-DATE.json. Rates are per CPU second
+of this process and its worker, so that a busy machine reports the same; wall time is beside them.
+The real gold answers are read from the folder named by --data and skipped when it is absent.
 """
 
 import argparse
