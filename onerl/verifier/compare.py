@@ -19,7 +19,7 @@ from onerl.verifier.values import (
     difference,
     exact_value,
     is_constant,
-    within_last_decimal,
+    shows_exactly,
 )
 
 _MAX_LIST = 200
@@ -83,7 +83,7 @@ class Comparison(ValueComparison):
             return True
         target = gold.items[-1] if gold.kind == "equation" else gold
         try:
-            return within_last_decimal(item, constant(target))
+            return shows_exactly(item, constant(target))
         except NoValueError:
             return False
 
@@ -242,7 +242,9 @@ class Comparison(ValueComparison):
             return items
         seen: dict = {}
         for item in items:
-            key = exact_value(item) if item.kind == "value" and not item.mark else None
+            key = (
+                exact_value(item) if item.kind == "value" and not (item.mark or item.unit) else None
+            )
             seen.setdefault(item.spelling if key is None else key, item)
         return list(seen.values())
 

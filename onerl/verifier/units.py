@@ -93,7 +93,6 @@ _POWER_BEFORE = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWER_AFTER = {"squared": 2, "cubed": 3}
 # Filler between a number and its unit; "units" itself says nothing about which.
 _FILLER = frozenset("unit units of the a each total about".split())
-_CASE_SENSITIVE = frozenset("mg mhz mev".split())
 
 
 def is_unit(word: str) -> bool:

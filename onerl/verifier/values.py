@@ -136,11 +136,8 @@ class ValueComparison:
                 target = constant(other)
             except NoValueError:
                 continue
-            unit = Fraction(1, 10**decimals)
-            slack = abs(target) / 10**15 if exact_value(other) is None else 0
-            error = abs(target - value)
-            truncated = error < unit + slack and abs(value) <= abs(target) + slack
-            if error <= unit / 2 + slack or truncated:
+            slack = abs(target) / 10**15 if exact_value(other) is None else Fraction(0)
+            if shows(value, decimals, target, slack):
                 return self._say("decimal", True)
         return False
 
@@ -205,14 +202,17 @@ class ValueComparison:
         return constant
 
 
-def within_last_decimal(node: Node, target: Fraction) -> bool:
-    """Whether a written decimal is `target` to within one unit of its last decimal."""
+def shows(value: Fraction, decimals: int, target: Fraction, slack: Fraction = Fraction(0)) -> bool:
+    """Whether a decimal is `target`, rounded or cut after that many decimals."""
+    unit, error = Fraction(1, 10**decimals), abs(target - value)
+    cut = error < unit + slack and abs(value) <= abs(target) + slack
+    return error <= unit / 2 + slack or cut
+
+
+def shows_exactly(node: Node, target: Fraction) -> bool:
+    """Whether a written decimal is `target` to within its own rounding."""
     value, decimals = literal(node)
-    return (
-        value is not None
-        and decimals is not None
-        and abs(target - value) <= Fraction(1, 10**decimals)
-    )
+    return value is not None and decimals is not None and shows(value, decimals, target)
 
 
 _SHORT_UNITS = frozenset("m s h g l L J N W V K".split())
