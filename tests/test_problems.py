@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,22 @@ def test_without_data_and_network_one_line_says_what_is_missing(monkeypatch):
             examples(name)
     with pytest.raises(FileNotFoundError, match=r"^benchmark aime24.*eval/aime24/test.jsonl$"):
         benchmark("aime24")
+
+
+def test_math500_also_comes_from_the_hub_or_says_how_to_do_without(monkeypatch):
+    import datasets
+
+    row = {"problem": "1+1?", "solution": "", "answer": "2", "subject": "Algebra", "level": 1}
+    monkeypatch.delenv("ONERL_DATA", raising=False)
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, split: [row])
+    assert benchmark("math500") == [Problem("math500/0", "1+1?", "2", "Algebra", "math500")]
+
+    def unreachable(*_, **__):
+        raise ConnectionError("no network")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+    with pytest.raises(FileNotFoundError, match=r"^benchmark math500: .*ConnectionError.*DATA"):
+        benchmark("math500")
 
 
 def test_a_folder_that_is_not_there_or_lacks_a_file_is_named(monkeypatch, tmp_path):
@@ -218,10 +235,44 @@ def test_every_gold_answer_of_the_benchmarks_is_an_answer_to_itself():
     assert refused == []
 
 
+def raw(name: str) -> list[dict]:
+    file = Path(os.environ["ONERL_DATA"], "eval", name, "test.jsonl")
+    return [json.loads(line) for line in file.read_text().splitlines()]
+
+
 @needs_data
-def test_the_quirks_of_the_files_are_evened_out():
-    assert benchmark("amc23")[0].answer == "27"
-    assert benchmark("aime24")[0].answer == "204"
-    assert {p.category for p in benchmark("math500")} >= {"Algebra", "Precalculus", "Geometry"}
-    assert not any(p.answer.startswith("$") for p in benchmark("olympiadbench"))
-    assert benchmark("minerva_math")[0].answer
+def test_amcs_floats_are_whole_numbers():
+    for problem, row in zip(benchmark("amc23"), raw("amc23"), strict=True):
+        assert problem.answer.lstrip("-").isdigit()
+        assert float(problem.answer) == row["answer"]
+
+
+@needs_data
+def test_minervas_answer_is_the_last_box_of_its_solution():
+    for problem, row in zip(benchmark("minerva_math"), raw("minerva_math"), strict=True):
+        assert problem.answer in row["solution"].rpartition("\\boxed")[2]
+        assert problem.category == row["type"]
+
+
+@needs_data
+def test_olympiadbench_is_graded_by_the_first_answer_without_its_dollars():
+    for problem, row in zip(benchmark("olympiadbench"), raw("olympiadbench"), strict=True):
+        assert problem.answer == row["final_answer"][0].replace("$", "")
+        assert problem.category == row["subfield"]
+
+
+@needs_data
+def test_math500_has_its_subjects_as_categories():
+    counts = {
+        **{"Algebra": 124, "Intermediate Algebra": 97, "Prealgebra": 82, "Number Theory": 62},
+        **{"Precalculus": 56, "Geometry": 41, "Counting & Probability": 38},
+    }
+    assert Counter(problem.category for problem in benchmark("math500")) == counts
+
+
+@needs_data
+def test_the_pool_has_1209_rows_and_1207_different_questions():
+    pool = problems._pool()
+    assert len(pool) == 1209
+    assert len({problem.question for problem in pool}) == 1207
+    assert pool[136].question == pool[780].question == pool[899].question

@@ -1,9 +1,11 @@
 """A recipe says what a run is, refuses what it does not know, and survives being written down."""
 
 import csv
+import json
 import re
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -205,6 +207,13 @@ def test_row_5_is_the_plain_recipe():
     assert Recipe.load("tiny").ablation(5) == Recipe.load("tiny")
 
 
+@each_preset
+def test_row_5_is_the_plain_recipe_and_the_same_run(name):
+    plain = Recipe.load(name)
+    assert plain.ablation(5) == plain
+    assert plain.ablation(5).hash() == plain.hash()
+
+
 def test_rows_do_not_depend_on_the_row_before():
     recipe = Recipe.load("tiny")
     assert recipe.ablation(13).ablation(5) == recipe.ablation(5)
@@ -246,12 +255,13 @@ def test_a_notebooks_parameters_make_its_recipe():
     assert Recipe.from_notebook(PARAMETERS) == (Recipe.load("tiny"), None)
 
 
-def test_a_preset_and_its_file_mean_the_same_notebook_run():
-    import yaml
-
-    injected = yaml.safe_load((params_folder() / "qwen2.5-math-1.5b.yaml").read_text())
-    by_file = Recipe.from_notebook({**PARAMETERS, **injected})
-    assert by_file == Recipe.from_notebook({**PARAMETERS, "preset": "qwen2.5-math-1.5b"})
+@each_preset
+def test_a_preset_and_its_file_mean_the_same_notebook_run(name):
+    """papermill reads `-f params/X.yaml` as plain YAML, and may pass it through JSON."""
+    injected = yaml.safe_load((params_folder() / f"{name}.yaml").read_text())
+    by_name = Recipe.from_notebook({**PARAMETERS, "preset": name})
+    assert Recipe.from_notebook({**PARAMETERS, **injected}) == by_name
+    assert Recipe.from_notebook({**PARAMETERS, **json.loads(json.dumps(injected))}) == by_name
 
 
 def test_none_means_the_presets_own_and_own_parameters_are_not_fields():
