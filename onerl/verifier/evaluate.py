@@ -152,35 +152,46 @@ def _exact_many(name: str, items: list[Fraction]) -> Fraction:
     return Fraction(math.gcd(*whole) if name == "gcd" else math.lcm(*whole))
 
 
-def modular(tree: tuple, point: dict[str, int]) -> int:
-    """The value of a rational function modulo PRIME. Raises NoValueError for anything else."""
+def modular(tree: tuple, salt: int, *, opaque: bool = False) -> int:
+    """The value of a rational function modulo PRIME at the point that `salt` stands for.
+
+    With `opaque`, whatever is not rational (a root, a function, pi) counts as one more variable, so
+    that equal values mean equal expressions, but different ones mean nothing. Else it raises
+    NoValueError.
+    """
     kind = tree[0]
     if kind == "num":
         return tree[1].numerator * pow(tree[1].denominator, -1, PRIME) % PRIME
     if kind == "var":
-        return point[tree[1]]
+        return _residue(tree[1], salt)
     if kind == "neg":
-        return -modular(tree[1], point) % PRIME
-    if kind in ("add", "sub", "mul"):
-        return _arithmetic(kind, modular(tree[1], point), modular(tree[2], point)) % PRIME
-    if kind == "div":
-        bottom = modular(tree[2], point)
-        if bottom == 0:
+        return -modular(tree[1], salt, opaque=opaque) % PRIME
+    if kind in ("add", "sub", "mul", "div"):
+        left = modular(tree[1], salt, opaque=opaque)
+        right = modular(tree[2], salt, opaque=opaque)
+        if kind != "div":
+            return _arithmetic(kind, left, right) % PRIME
+        if right == 0:
             raise NoValueError
-        return modular(tree[1], point) * pow(bottom, -1, PRIME) % PRIME
-    if kind == "pow":
-        exponent = exact(tree[2])
-        base = modular(tree[1], point)
-        if exponent.denominator != 1 or (base == 0 and exponent <= 0):
-            raise NoValueError
-        return pow(base, int(exponent), PRIME)
-    if kind == "fn" or kind == "many":
+        return left * pow(right, -1, PRIME) % PRIME
+    try:
+        if kind == "pow":
+            return _modular_power(modular(tree[1], salt, opaque=opaque), exact(tree[2]))
+        return modular(("num", exact(tree), None), salt)
+    except NoValueError:
+        if not opaque or (kind == "const" and tree[1] == "oo"):
+            raise
+        return _residue(repr(tree), salt)
+
+
+def _modular_power(base: int, exponent: Fraction) -> int:
+    if exponent.denominator != 1 or (base == 0 and exponent <= 0):
         raise NoValueError
-    return modular(("num", exact(tree), None), point)
+    return pow(base, int(exponent), PRIME)
 
 
-def modular_point(names: frozenset[str], salt: int) -> dict[str, int]:
-    return {name: _hash(name, salt) * _hash(name, ~salt) % PRIME for name in names}
+def _residue(name: str, salt: int) -> int:
+    return _hash(name, salt) * _hash(name, ~salt) % PRIME
 
 
 def _hash(name: str, salt: int) -> int:

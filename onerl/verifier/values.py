@@ -109,14 +109,16 @@ class ValueComparison:
         if infinite(first) or infinite(second):
             return self._say("infinity", infinite(first) == infinite(second))
         try:
-            agree = all(
-                evaluate.modular(first, point) == evaluate.modular(second, point)
-                for point in (evaluate.modular_point(names, salt) for salt in (1, 2))
-            )
+            agree = _agree(first, second)
         except (NoValueError, ValueError):
             pass
         else:
             return self._say("exact", agree) or (not names and self._decimal(gold, answer))
+        try:
+            if _agree(first, second, opaque=True):
+                return self._say("exact", True)
+        except (NoValueError, ValueError):
+            pass
         if not names and self._decimal(gold, answer):
             return True
         if not self._floats_agree(first, second, names):
@@ -200,6 +202,15 @@ class ValueComparison:
         if any(abs(ratio - constant) > 1e-8 * abs(constant) for ratio in ratios):
             return None
         return constant
+
+
+def _agree(first: tuple, second: tuple, *, opaque: bool = False) -> bool:
+    """Whether two rational functions are equal, by their values in a finite field."""
+    return all(
+        evaluate.modular(first, salt, opaque=opaque)
+        == evaluate.modular(second, salt, opaque=opaque)
+        for salt in (1, 2)
+    )
 
 
 def shows(value: Fraction, decimals: int, target: Fraction, slack: Fraction = Fraction(0)) -> bool:
