@@ -15,6 +15,13 @@ _NAMES_EMPTY = frozenset(
     ("no solution", "no solutions", "none", "no real solution", "no real solutions", "empty set",
      "the empty set", "null set")
 )  # fmt: skip
+_PERCENT, _DEGREE = units.read_unit(["percent"]), units.read_unit(["deg"])
+_MARKS = (
+    (["%"], "%"),
+    (["^", "{", "circ", "}"], "deg"),
+    (["^", "circ"], "deg"),
+    (["circ"], "deg"),
+)
 _ANGLED = FUNCTIONS - {"sqrt"}
 
 
@@ -69,42 +76,45 @@ def _harmless(text: str, *, leading: bool = False) -> bool:
 
 def _without_unit(tokens: list[Token]) -> tuple[list[Token], units.Unit | None, str]:
     """(expression, unit, mark): what is written behind (or, for currencies, before) the number."""
+    tokens, words = _unit_words(tokens)
+    tokens, mark = _mark(tokens)
+    unit = units.read_unit(words) if words else None
+    if not mark and unit in (_PERCENT, _DEGREE):
+        mark, unit = ("%" if unit == _PERCENT else "deg"), None
+    return tokens, unit, mark
+
+
+def _unit_words(tokens: list[Token]) -> tuple[list[Token], list[str]]:
+    """The expression, and the words of the unit around it."""
     words: list[str] = []
     if tokens[0].kind == "unit":  # $5
         words, tokens = [tokens[0].text], tokens[1:]
     elif len(tokens) > 1 and tokens[1].kind == "unit" and tokens[0].text in "+-":  # -$5
         words, tokens = [tokens[1].text], [tokens[0], *tokens[2:]]
-    first = next((i for i, token in enumerate(tokens) if token.kind == "unit"), None)
-    if first is not None and first > 0:
-        tail = [t.text for t in tokens[first:] if t.text not in ("{", "}", "(", ")", "*")]
-        joined: list[str] = []
-        for text in tail:
-            if joined and joined[-1] == "-":
-                joined[-1] = "-" + text
-            else:
-                joined.append(text)
-        unit = units.read_unit(joined)
-        if unit is not None:
-            words = words + joined
-            tokens = tokens[:first]
-            if tokens and tokens[-1].text in ("*", "/"):
-                words = ["/"] * (tokens[-1].text == "/") + words
-                tokens = tokens[:-1]
-    mark = ""
-    texts = [token.text for token in tokens]
+    first = next((i for i, token in enumerate(tokens) if token.kind == "unit"), 0)
+    if not first:
+        return tokens, words
+    behind: list[str] = []
+    for token in tokens[first:]:
+        if behind and behind[-1] == "-":  # the sign of a power
+            behind[-1] += token.text
+        elif token.text not in ("{", "}", "(", ")", "*"):
+            behind.append(token.text)
+    if units.read_unit(behind) is None:
+        return tokens, words
+    tokens = tokens[:first]
+    if tokens[-1].text in ("*", "/"):
+        behind = ["/"] * (tokens[-1].text == "/") + behind
+        tokens = tokens[:-1]
+    return tokens, words + behind
+
+
+def _mark(tokens: list[Token]) -> tuple[list[Token], str]:
+    """The expression without its closing percent or degree sign."""
     if any(token.kind == "cmd" and token.text in _ANGLED for token in tokens):
-        pass  # \sin 90^\circ: the mark belongs to the argument
-    elif texts and texts[-1] == "%":
-        tokens, mark = tokens[:-1], "%"
-    elif texts[-4:] == ["^", "{", "circ", "}"]:
-        tokens, mark = tokens[:-4], "deg"
-    elif texts[-2:] == ["^", "circ"]:
-        tokens, mark = tokens[:-2], "deg"
-    elif texts[-1:] == ["circ"]:
-        tokens, mark = tokens[:-1], "deg"
-    unit = units.read_unit(words) if words else None
-    if mark == "" and unit and dict(unit).get("percent") == 1 and len(unit) == 1:
-        mark, unit = "%", None
-    if mark == "" and unit and unit == units.read_unit(["deg"]):
-        mark, unit = "deg", None
-    return tokens, unit, mark
+        return tokens, ""  # \sin 90^\circ: the sign belongs to the argument
+    texts = [token.text for token in tokens]
+    for ending, mark in _MARKS:
+        if texts[-len(ending) :] == ending:
+            return tokens[: -len(ending)], mark
+    return tokens, ""
