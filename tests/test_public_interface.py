@@ -99,3 +99,16 @@ def test_a_wrong_command_line_stops_before_any_work_with_one_line(arguments, sai
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run").exists()
     assert time.monotonic() - begun < 60
+
+
+def test_the_verifier_can_be_imported_without_a_model_library():
+    code = "import sys, onerl.verifier; print({'torch', 'transformers', 'trl'} & set(sys.modules))"
+    assert fresh(code) == "set()"
+
+
+def test_the_command_line_explains_itself():
+    command = [sys.executable, "-m", "onerl.train", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert "--params" in done.stdout
+    assert "-p KEY VALUE" in done.stdout
