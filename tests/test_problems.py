@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from onerl import paper, problems
@@ -171,6 +172,16 @@ def test_the_computed_ranks_give_every_row_of_the_papers_table():
         assert problem.category == ("" if row.category != row.category else row.category)
         assert SUFFIX not in problem.question
     assert sorted(ranking()) == list(range(1209))
+
+
+@needs_data
+def test_ranks_fall_with_the_standard_deviation_and_ties_keep_the_files_order():
+    """The released script takes np.std; the variance has fewer ties and another order."""
+    file = Path(os.environ["ONERL_DATA"], "one_shot_rlvr", "acc_step_500.json")
+    history = json.loads(file.read_text())
+    place = {int(key): position for position, key in enumerate(history)}
+    order = [(-np.std(history[str(index)]), place[index]) for index in ranking()]
+    assert order == sorted(order)
 
 
 @needs_data
