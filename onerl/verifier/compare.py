@@ -329,13 +329,14 @@ def renamed(node: Node, old: str, new: str) -> Node:
     return read([t._replace(text=new) if t.text == old else t for t in node.tokens])
 
 
+_SMALL_WORDS = frozenset(("the", "The", "a", "an", "An", "and"))  # a capital A may be the answer
 _PHRASES = {"dne": "does not exist"}
 
 
 def plain_text(spelling: str) -> str:
-    """Words without case, punctuation and articles."""
-    words = "".join(c if c.isalnum() else " " for c in spelling.casefold()).split()
-    text = " ".join(word for word in words if word not in ("the", "a", "an"))
+    """Words without case, punctuation, articles and "and"."""
+    words = "".join(c if c.isalnum() else " " for c in spelling).split()
+    text = " ".join(word for word in words if word not in _SMALL_WORDS).casefold()
     return _PHRASES.get(text, text)
 
 

@@ -93,6 +93,8 @@ class _Reader:
 
     def _implicit(self, left: tuple, token: Token) -> tuple:
         """A product without a sign, or a mixed number such as 4\\frac{2}{3} and 4 2/3."""
+        if left[0] == "neg":  # -2\frac{1}{3} is minus the mixed number
+            return ("neg", self._implicit(left[1], token))
         previous = self.tokens[self.position - 1]
         whole = (
             previous.kind == "num" and left == number(previous.text) and left[1].denominator == 1

@@ -46,6 +46,8 @@ _CHOSEN = re.compile(
 )
 _OTHER_CHOICE = re.compile(r"\b(?:or|and|not|[A-J])\b")
 _SPACED_DIGITS = re.compile(r"-?\d(?: \d)+")
+_SPACING = re.compile(r"\\[,;! ]")
+_BLANKS = re.compile(r"(?<!\d)\s+|\s+(?!\d)")
 _GROUPED = re.compile(r"\d[, ]\d{3}")
 
 
@@ -155,6 +157,8 @@ def judge(answer: str, gold: str, *, policy: Policy = DEFAULT, ask=None) -> tupl
         return False, "no-answer", "empty"
     if not plain_gold:
         return False, "bad-gold", "empty"
+    if _letters(gold) == _letters(answer):
+        return True, "ok", "identical"
     letter = _LETTER.fullmatch(_bare(gold))
     if letter:
         chosen = _CHOSEN.fullmatch(_bare(answer))
@@ -179,12 +183,9 @@ def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str,
         if _equal(comparison, wanted, given):
             return True, "ok", comparison.rule
         rule = comparison.rule
-    if not compared:
-        if _letters(gold) == _letters(answer):
-            return True, "ok", "identical"
-        if needs_engine(gold, answer):
-            same = comparison.confirm_latex(strip_wrapping(gold), strip_wrapping(answer))
-            return same, comparison.undecided or "ok", comparison.rule
+    if not compared and needs_engine(gold, answer):
+        same = comparison.confirm_latex(strip_wrapping(gold), strip_wrapping(answer))
+        return same, comparison.undecided or "ok", comparison.rule
     if comparison.unread and status == "ok":
         status = "unparseable"
     return False, comparison.undecided or status, rule
@@ -205,8 +206,8 @@ def _read(text: str, group_digits: bool) -> Node | None:
 
 
 def _letters(text: str) -> str:
-    """A text without its spacing."""
-    return re.sub(r"\s+|\\[,;! ]", "", strip_wrapping(text))
+    """A text without its spacing, but for blanks between digits (1 1/2 is not 11/2)."""
+    return _BLANKS.sub("", _SPACING.sub(" ", strip_wrapping(text)))
 
 
 def _bare(text: str) -> str:

@@ -15,6 +15,7 @@ _NAMES_EMPTY = frozenset(
     ("no solution", "no solutions", "none", "no real solution", "no real solutions", "empty set",
      "the empty set", "null set")
 )  # fmt: skip
+_NAMES_REALS = frozenset(("all real numbers", "all reals", "real numbers", "all real values"))
 _PERCENT, _DEGREE = units.read_unit(["percent"]), units.read_unit(["deg"])
 _MARKS = (
     (["%"], "%"),
@@ -32,7 +33,7 @@ def read_value(tokens: list[Token]) -> Node:
     spelling = spell(tokens)
     if spelling == "emptyset" or spelling.lower() in _NAMES_EMPTY:
         return Node("set", tokens)
-    if spelling in ("mathbb R", "\\Re"):
+    if spelling in ("mathbb R", "\\Re") or spelling.lower() in _NAMES_REALS:
         ends = [Node("value", [Token("op", sign), Token("cmd", "infty")]) for sign in "-+"]
         return Node("tuple", tokens, ends, detail="()")
     if any(token.kind in ("text", "word") for token in tokens):
