@@ -209,7 +209,9 @@ def reporter(recipe: Recipe, progress: bool):
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module's docstring."""
-    parser = argparse.ArgumentParser(prog="python -m onerl.train", description=train.__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m onerl.train", description=train.__doc__.splitlines()[0]
+    )
     parser.add_argument("--params", required=True, help="preset or YAML file of recipe fields")
     parser.add_argument(
         "-p", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), dest="fields"
