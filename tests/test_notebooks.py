@@ -99,22 +99,20 @@ def test_parameters_are_commented_annotated_literals(path):
     assert len(commented) == len(names)
 
 
-@each_experiment
-def test_no_name_hides_a_parameter_that_papermill_may_inject(path):
+@pytest.mark.parametrize("name", ["train", "ablation"])
+def test_no_name_hides_a_parameter_that_papermill_may_inject(name):
     """`-p examples world:bags:1` sets a global; an import of that name would replace it."""
-    (parameters,) = tagged(path, "parameters")
-    for cell in code_cells(path):
-        tree = ast.parse(cell.source)
-        bound = {node.id for node in ast.walk(tree) if _is_stored(node)}
-        for node in ast.walk(tree):
+    cells = code_cells(FOLDER / f"{name}.ipynb")
+    (reads,) = [i for i, cell in enumerate(cells) if "Recipe.from_notebook(" in cell.source]
+    bound = set()
+    for cell in cells[1 : reads + 1]:
+        for node in ast.walk(ast.parse(cell.source)):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 bound |= {alias.asname or alias.name for alias in node.names}
-        if cell.source != parameters.source:
-            assert not bound & set(Recipe.model_fields), cell.source
-
-
-def _is_stored(node: ast.AST) -> bool:
-    return isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                bound.add(node.id)
+    assert bound
+    assert not bound & set(Recipe.model_fields)
 
 
 @each_experiment
