@@ -127,6 +127,23 @@ def test_a_stopped_supervisor_does_not_hang_forever(monkeypatch):
     assert fresh(*PAIR)
 
 
+def test_an_interrupted_question_does_not_answer_the_next_one(monkeypatch):
+    import onerl.verifier.engine as engine
+
+    assert both() == [True, False]
+    read_line = engine._read_line
+
+    def interrupted(pipe, seconds):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "_read_line", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fresh(*PAIR)
+    monkeypatch.setattr(engine, "_read_line", read_line)
+    assert not fresh(*WRONG)  # the reply to PAIR would have said equal
+    assert fresh(*PAIR)
+
+
 SCRIPT = """
 import sys, time
 import onerl.verifier as v

@@ -57,6 +57,9 @@ class Engine:
                     return self._exchange(line)
                 except (OSError, ValueError):
                     self._stop()
+                except BaseException:  # interrupted: the late reply must not answer the next one
+                    self._stop()
+                    raise
         return "error", 0.0
 
     def _exchange(self, line: bytes) -> tuple[str, float]:
@@ -74,7 +77,7 @@ class Engine:
             self._stop()
         self._process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", _BOOT, json.dumps(_import_path()), self.kind,
-             str(WALL_SECONDS), str(MEMORY_MB)],
+             str(os.getpid()), str(WALL_SECONDS), str(MEMORY_MB)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             bufsize=0, start_new_session=True,
         )  # fmt: skip

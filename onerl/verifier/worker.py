@@ -27,13 +27,13 @@ _ORPHAN_SECONDS = 1.0  # how often the parent's id is looked at
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-def main(kind: str, wall_seconds: float, memory_mb: float) -> None:
+def main(kind: str, parent: float, wall_seconds: float, memory_mb: float) -> None:
     """Answers questions from stdin, one JSON line each, with "word cpu-seconds"."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from onerl.verifier import symbolic
 
     symbolic.warm(kind)
-    supervisor = _Supervisor(symbolic, wall_seconds, int(memory_mb))
+    supervisor = _Supervisor(symbolic, int(parent), wall_seconds, int(memory_mb))
     _write("ready")
     supervisor.run()
 
@@ -43,11 +43,11 @@ def _write(text: str) -> None:
 
 
 class _Supervisor:
-    def __init__(self, symbolic, wall_seconds: float, memory_mb: int):
+    def __init__(self, symbolic, parent: int, wall_seconds: float, memory_mb: int):
         self.symbolic = symbolic
+        self.parent = parent
         self.wall_seconds = wall_seconds
         self.memory_mb = memory_mb
-        self.parent = os.getppid()
         self.worker: _Worker | None = None
 
     def run(self) -> None:
