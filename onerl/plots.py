@@ -174,8 +174,8 @@ def pretraining_curve(recorded: Sequence[float], losses: Sequence[float] | None 
         means = pd.Series(losses).groupby(lambda step: step // 50).mean()
         axis.plot(50 * means.index + 25, means, "--", color=ORANGE, label="this run")
     axis.set(xlabel="pretraining step", ylabel="loss (nats per token)", yscale="log")
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_formatter("{x:g}")
+    axis.set_yticks([0.4, 0.5, 0.7, 1, 2, 5], ["0.4", "0.5", "0.7", "1", "2", "5"])
+    axis.yaxis.set_minor_formatter(NullFormatter())
     _legend_below(figure, axis, columns=2)
     return figure
 
