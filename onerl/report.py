@@ -10,7 +10,6 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
 from onerl.intervals import (
@@ -82,8 +81,8 @@ class Report:
         if len(self.benchmarks) > 1:
             groups = [self.values(name) for name in self.benchmarks]
             n = sum(map(len, groups))
-            rows.append(["average", "accuracy", n, np.nan, *_percent("", average_interval(groups))])
-        return pd.DataFrame(rows, columns=TABLE_COLUMNS)
+            rows.append(["average", "accuracy", n, None, *_percent("", average_interval(groups))])
+        return pd.DataFrame(rows, columns=TABLE_COLUMNS).astype({"k": "Int64"})
 
     @cached_property
     def by_category(self) -> pd.DataFrame:
