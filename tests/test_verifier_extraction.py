@@ -1,6 +1,8 @@
 r"""What counts as the answer of a response: the last complete box, and only that."""
 # ruff: noqa: E501
 
+import time
+
 import pytest
 
 from onerl.verifier import extract_answer, grade, verify
@@ -75,3 +77,15 @@ def test_every_verdict_has_a_status_and_a_rule(answer, status):
     verdict = grade(rf"\boxed{{{answer}}}", "5")
     assert verdict.status == status
     assert verdict.rule
+
+
+@pytest.mark.parametrize(
+    "response",
+    [r"\boxed{" * 20_000 + "1" + "}" * 20_000, r"\boxed{1} " * 50_000, r"\boxed{" * 100_000, "box" * 500_000,
+     r"\boxed{1" * 20_000 + "}", r"\boxed{" + "{" * 100_000, "\\" * 300_000 + r"\boxed{1}", r"\boxed{1}" + " or" * 100_000],
+    ids=range(8),
+)  # fmt: skip
+def test_extraction_is_linear_in_any_arrangement_of_boxes(response):
+    started = time.process_time()
+    grade(response, "5")
+    assert time.process_time() - started < 0.5

@@ -9,12 +9,14 @@ Extraction is where reward hacking happens, so its rules are few and never look 
 Everything is linear in the length of the response and looks at it from the right.
 """
 
+import itertools
 import re
 from dataclasses import dataclass
 
 MAX_ANSWER = 1000  # characters; the longest gold answer of the six test sets and DSR-sub has 159
 _SCAN = 100_000  # how far a closing brace is looked for
-_MAX_BOXES = 64  # boxes joined into one answer at most
+_MAX_BOXES = 64  # boxes joined into one answer, or around one another, at most
+_MAX_LOOKS = 10_000  # times the word "box" is looked at
 _MAX_GAP = 60  # characters between two boxes of one statement
 
 _OPENING = re.compile(r"\\(?:f?boxed|fbox)\s{0,8}\{")
@@ -33,10 +35,10 @@ class Extraction:
     status: str
 
 
-def closing_brace(text: str, opening: int) -> int:
+def closing_brace(text: str, opening: int, reach: int = _SCAN) -> int:
     """Index of the brace that closes the one at `opening`, or -1. Escaped braces do not count."""
     depth = 0
-    for match in _BRACES.finditer(text, opening, opening + _SCAN):
+    for match in _BRACES.finditer(text, opening, opening + reach):
         if match.group() == "{":
             depth += 1
         elif match.group() == "}":
@@ -46,9 +48,10 @@ def closing_brace(text: str, opening: int) -> int:
     return -1
 
 
-def _openings(response: str, end: int):
-    """The box openings before `end`, last first, as (start, index of the brace)."""
-    for _ in range(10_000):
+def _openings(response: str):
+    """The box openings of a response, last first, as (start, index of the brace)."""
+    end = len(response)
+    for _ in range(_MAX_LOOKS):
         found = response.rfind("box", 0, end)
         if found < 0:
             return
@@ -61,34 +64,30 @@ def _openings(response: str, end: int):
 
 def extract(response: str) -> Extraction:
     """The answer of `response`, with the reason when there is none."""
-    boxes: list[str] = []  # the joined boxes, last first
-    left_edge = None
-    for start, brace in _openings(response, len(response)):
-        close = closing_brace(response, brace)
-        if left_edge is None:
-            if close < 0:
-                long = len(response) - brace > _SCAN
-                return Extraction(None, "too-long" if long else "no-answer")
-            if response[start:close].count("box") > 1:  # the last opening may be nested in a box
-                pass
-        elif close < 0 or close > left_edge:  # an enclosing box, or text that is not a box
-            if close > left_edge and len(boxes) == 1:
-                boxes, left_edge = [response[brace + 1 : close]], start
-                continue
-            break
-        elif (
-            left_edge - close > _MAX_GAP
-            or not _JOINT.fullmatch(response, close + 1, left_edge)
-            or "\n\n" in response[close:left_edge]
-            or len(boxes) >= _MAX_BOXES
-        ):
-            break
-        boxes.append(response[brace + 1 : close])
-        left_edge = start
-    distinct = list(dict.fromkeys(box.strip() for box in reversed(boxes)))
-    if not distinct or not any(distinct):
+    openings = _openings(response)
+    start, brace = next(openings, (-1, -1))
+    if start < 0:
         return Extraction(None, "no-answer")
-    answer = distinct[0] if len(distinct) == 1 else " , ".join(distinct)
-    if len(answer) > MAX_ANSWER:
-        return Extraction(None, "too-long")
-    return Extraction(answer, "ok")
+    close = closing_brace(response, brace)
+    if close < 0:
+        return Extraction(None, "too-long" if len(response) - brace > _SCAN else "no-answer")
+    boxes = [response[brace + 1 : close]]
+    for earlier, brace in itertools.islice(openings, _MAX_BOXES):
+        close = closing_brace(response, brace, 2 * MAX_ANSWER)
+        if close > start and len(boxes) == 1:  # a box around the last one
+            boxes = [response[brace + 1 : close]]
+        elif 0 < close < start and _joined(response[close + 1 : start]):
+            boxes.append(response[brace + 1 : close])
+        else:
+            break
+        start = earlier
+    distinct = list(dict.fromkeys(box.strip() for box in reversed(boxes)))
+    if not any(distinct):
+        return Extraction(None, "no-answer")
+    answer = " , ".join(distinct)
+    return Extraction(answer, "ok") if len(answer) <= MAX_ANSWER else Extraction(None, "too-long")
+
+
+def _joined(between: str) -> bool:
+    """Whether two boxes with only this between them are one statement."""
+    return len(between) <= _MAX_GAP and "\n\n" not in between and bool(_JOINT.fullmatch(between))
