@@ -145,7 +145,8 @@ def test_an_interrupted_question_does_not_answer_the_next_one(monkeypatch):
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs inherit it ignored
 import onerl.verifier as v
 from onerl.verifier.engine import NUMBERS
 assert v.verify(r"\\boxed{\\sqrt{117}}", r"3\\sqrt{13}")
