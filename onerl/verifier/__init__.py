@@ -15,8 +15,8 @@ The story, one file each. Reading: `extract` finds the box, `spelling` and `toke
 matrix, equation, text) as `node`s, `quantity` its unit, `expression` parses what is left. Deciding:
 `compare` by shape, `regions`, `values` and `units` part by part, with `evaluate` for what a tree is
 worth. Confirming: `engine`, `worker` and `symbolic`, in a process that can be killed. `grade`
-caches and reports. `policy` is the table of what counts as equal and why; `golds` and `selftest` guard a
-run; `paper_rules` restates the paper's own reward.
+caches and reports. `policy` is the table of what counts as equal and why; `golds` and `selftest`
+guard a run; `paper_rules` restates the paper's own reward.
 
 Importing this needs neither torch nor sympy; the worker starts with the first question that needs
 it.
