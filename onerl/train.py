@@ -23,7 +23,7 @@ from pathlib import Path
 
 import yaml
 
-from onerl import problems, runs
+from onerl import problems, runs, verifier
 from onerl.prompts import prompt_for
 from onerl.recipe import Recipe
 
@@ -67,6 +67,7 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     disable_progress_bar()  # one for every checkpoint written
     model = model_path(recipe)
     tokenizer = load_tokenizer(model)
+    verifier.self_test()  # a machine that grades wrongly must not train
     rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
     if not (out / "recipe.yaml").exists():
@@ -133,8 +134,6 @@ def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
 
     `tokenizer` is needed only by a model that is prompted through its own chat template.
     """
-    from onerl import verifier
-
     rows = []
     family = recipe.prompt if recipe.prompt != "auto" else recipe.model
     for problem in problems.examples(recipe.examples):

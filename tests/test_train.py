@@ -18,6 +18,7 @@ from onerl import train as train_function
 from onerl.problems import Problem
 from onerl.recipe import Recipe
 from onerl.train import main, same_recipe, train, training_rows
+from onerl.verifier import Grade, SelfTestError
 
 OWN = {"problem": "What is 1+1?", "answer": "2"}
 ROW = [
@@ -292,3 +293,11 @@ def test_nothing_in_a_run_is_a_pickle(whole):
     assert {p.suffix for p in whole.rglob("*") if p.is_file() and p.suffix} <= {
         ".json", ".jsonl", ".yaml", ".parquet", ".safetensors", ".jinja"
     }  # fmt: skip
+
+
+def test_training_refuses_to_start_on_a_machine_that_grades_wrongly(recipe, tmp_path, monkeypatch):
+    wrong = Grade(False, "2", "ok", "exact")
+    monkeypatch.setattr("onerl.verifier.selftest.grade", lambda response, gold: wrong)
+    with pytest.raises(SelfTestError, match="self-test"):
+        train(recipe, tmp_path / "run", progress=False)
+    assert not (tmp_path / "run" / "recipe.yaml").exists()
