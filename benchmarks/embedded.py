@@ -16,7 +16,7 @@ import argparse
 import datetime
 import json
 import platform
-import subprocess
+import re
 from itertools import product
 from pathlib import Path
 
@@ -92,11 +92,9 @@ def run_all(only: str | None) -> None:
 
 def collect() -> None:
     """Gather every arm and seed into one dated JSON; refuses when a run is missing."""
+    commits = set()
     results = {
         "date": datetime.date.today().isoformat(),
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip(),
         "hardware": f"{platform.machine()} CPU, 1 thread per run, torch {torch.__version__}",
         "scale": "embedded world, not the paper's model",
         "base": measure("world", RUNS / "base"),
@@ -110,6 +108,8 @@ def collect() -> None:
             run = onerl.Run(RUNS / recipe.hash())
             if not run.done:
                 raise SystemExit(f"{arm} seed {seed} has not been run: {run.path}")
+            git = json.loads((run.path / "provenance.json").read_text())["git"]
+            commits.add(git["commit"][:7] + (" and changes" if git["changed"] else ""))
             metrics = run.metrics
             kept = ["reward", "policy_loss", "grad_norm", "update_norm", "kl", "entropy"]
             kept += ["completion_length", "truncated"]
@@ -135,9 +135,12 @@ def collect() -> None:
             "accuracy_over_seeds": [round(float(v), 2) for v in over_seeds],
             "runs": rows,
         }
+    results["commit"] = ", ".join(sorted(commits))
     RESULTS.mkdir(exist_ok=True)
     file = RESULTS / f"embedded-{results['date']}.json"
-    file.write_text(json.dumps(results, indent=1) + "\n")
+    text = json.dumps(results, indent=1)
+    one_line = re.sub(r"\[[^][{}]*\]", lambda found: " ".join(found[0].split()), text)
+    file.write_text(one_line + "\n")
     for arm, result in results["arms"].items():
         print(f"{arm:22s}", result["accuracy_over_seeds"])
     print(file)
