@@ -151,8 +151,8 @@ def ablation(
     _legend_below(figure, left, columns=2)
     right.plot(paper["math500"], paper["row"], "D", color=VERMILION, markersize=6)
     right.set(
-        title="the paper: Qwen2.5-Math-1.5B, MATH500",
-        xlabel="accuracy (%), best checkpoint",
+        title="the paper: Qwen2.5-Math-1.5B",
+        xlabel="MATH500 accuracy (%), best checkpoint",
         xlim=(0, 100),
     )
     for axis in (left, right):

@@ -51,8 +51,9 @@ def test_diagnostics_draw_every_metric(metrics):
 def test_a_run_that_changes_nothing_can_be_drawn(metrics, tmp_path):
     """Row 1 of the ablation: every norm is exactly 0, which no logarithm can show."""
     still = metrics.assign(**{column: 0.0 for column, *_ in plots.DIAGNOSTICS})
-    plots.save(plots.diagnostics(still), tmp_path / "diagnostics.png")
-    plots.save(plots.norms(still, 3e-4, 1000), tmp_path / "norms.png")
+    for figure in (plots.diagnostics(still), plots.norms(still, 3e-4, 1000)):
+        drawn = plots.save(figure, tmp_path / "still.png")
+        assert drawn.stat().st_size > 1000
 
 
 def test_norms_show_the_step_adam_takes_from_noise(metrics):
