@@ -1,7 +1,8 @@
-"""Which examples make up a step, and which rollouts go through the model together."""
+"""Which examples make up a step, which rollouts share a mean, which pass the model together."""
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
@@ -62,3 +63,40 @@ def chunks(
         else:
             groups.append([row])
     return groups
+
+
+def micro_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Sequences packed into as few micro-batches of `budget` tokens as their total allows.
+
+    Each sequence, longest first, goes to the micro-batch with the fewest tokens. The released
+    code balances them too, with the Karmarkar-Karp heuristic, after the same count.
+
+    Args:
+        lengths: tokens of prompt and completion of each sequence.
+    """
+    count = min(len(lengths), -(-sum(lengths) // budget))
+    heap = [(0, i, []) for i in range(max(1, count))]
+    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+        tokens, i, rows = heapq.heappop(heap)
+        rows.append(row)
+        heapq.heappush(heap, (tokens + lengths[row], i, rows))
+    return [rows for _, _, rows in sorted(heap, key=lambda item: item[1])]
+
+
+def token_weights(prompts: Sequence[int], completions: Sequence[int], budget: int) -> list[float]:
+    """The weight in the loss of each completion token, per sequence (reference 2.2).
+
+    A mean over the completion tokens of its micro-batch, times the micro-batch's share of the
+    sequences: with one micro-batch, 1 / all completion tokens.
+
+    Args:
+        prompts, completions: lengths in tokens, of all sequences of an update.
+        budget: tokens of a micro-batch.
+    """
+    weights = [0.0] * len(completions)
+    totals = [p + c for p, c in zip(prompts, completions, strict=True)]
+    for rows in micro_batches(totals, budget):
+        tokens = sum(completions[row] for row in rows)
+        for row in rows:
+            weights[row] = len(rows) / len(completions) / max(tokens, 1)
+    return weights

@@ -2,11 +2,10 @@
 
     loss = policy_loss * L_pg - entropy_coef * H + beta * L_kl
 
-Each term is a mean over the response tokens of an update: its micro-batch is the whole update.
-The released code takes the mean inside each micro-batch and averages those by their number of
-sequences, so that its value depends on how sequences happen to be packed into 24,000 tokens; with
-one micro-batch the two are the same. As a sum over tokens with one weight, the loss can be
-computed exactly in chunks of any size and order.
+Each term is a token mean inside a micro-batch, and the micro-batches are averaged by their number
+of sequences, as in the released code: `onerl.batches.token_weights` turns that into one weight per
+rollout. As a weighted sum over tokens, the loss can be computed exactly in chunks of any size and
+order, which need not be the micro-batches.
 """
 
 from __future__ import annotations

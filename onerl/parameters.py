@@ -60,6 +60,15 @@ def _text(value: Any) -> Any:
     return str(value)
 
 
+def _flag(value: Any) -> Any:
+    """YAML files and command lines give text."""
+    if isinstance(value, str) and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    if not isinstance(value, bool):
+        raise ValueError("neither true nor false")
+    return value
+
+
 def _own_example(value: Any) -> Any:
     """A name, or one problem of the user's own as {problem, answer}."""
     if not isinstance(value, Mapping):
@@ -77,6 +86,7 @@ def _names(value: Any) -> Any:
 Whole = Annotated[int, BeforeValidator(whole)]
 Positive = Annotated[int, Field(ge=1), BeforeValidator(whole)]
 Real = Annotated[float, BeforeValidator(_real), Field(allow_inf_nan=False)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 OwnExample = Annotated[str | dict[str, str], BeforeValidator(_own_example)]
 Names = BeforeValidator(_names)

@@ -2,8 +2,10 @@
 
     examples("pi1")              the paper's example, built in
     examples("pi1+pi13")         any sum of names; "pi1..pi16" is a range of ranks
-    examples("random16")         drawn from the pool, always the same sixteen
-    examples("dsr_sub")          the whole pool of 1,209, without its two broken labels
+    examples("random16")         drawn from the pool, always the same; "random16:7" draws others
+    examples("dsr_sub")          the pool of 1,209 without its two broken labels; "dsr_sub_all" has
+                                 them, and they are never rewarded
+    examples("math_train")       the 7,500 training problems of MATH
     examples("world:pi1")        the embedded world (`onerl.world`)
     examples({"problem": …, "answer": …})   your own; also a YAML or JSON file of one or a list
     benchmark("math500")         500 problems; also aime24, aime25, amc23, minerva_math,
@@ -34,7 +36,13 @@ from onerl.parameters import nearest, read_yaml
 from onerl.prompts import SUFFIX
 
 HUB_TRAINING = "ypwang61/one_shot_rlvr"
+HUB_MATH = "EleutherAI/hendrycks_math"
+MATH_SUBJECTS = (
+    *("algebra", "counting_and_probability", "geometry", "intermediate_algebra"),
+    *("number_theory", "prealgebra", "precalculus"),
+)
 BROKEN_LABELS = {265: "is empty", 1187: "is cut off in the middle of a formula"}
+BROKEN_SOURCES = {f"dsr_sub/{index}" for index in BROKEN_LABELS}
 logger = logging.getLogger(__name__)
 
 
@@ -70,7 +78,11 @@ PI1_SIMPLIFIED = Problem(
 )
 
 BUILT_IN = {"pi1": PI1, "pi1_simplified": PI1_SIMPLIFIED}
-NAMES = "pi1 … pi1209, pi1..pi16, sums such as pi1+pi13, random16, dsr_sub, pi1_simplified, world:…"
+SETS = ("random16", "dsr_sub", "dsr_sub_all", "math_train")
+NAMES = (
+    "pi1 … pi1209, pi1..pi16, sums such as pi1+pi13, random16, random16:SEED, dsr_sub, dsr_sub_all,"
+    " math_train, pi1_simplified, world:…"
+)
 
 
 def examples(name: str | Mapping[str, Any]) -> list[Problem]:
@@ -101,15 +113,30 @@ def _named(part: str, whole: str) -> list[Problem]:
         return world.examples(part)
     if part == "dsr_sub":
         return _without_broken(_pool())
-    if part == "random16":
-        return random.Random(16).sample(_without_broken(_pool()), 16)
+    if part == "dsr_sub_all":
+        return list(_pool())
+    if part == "math_train":
+        return math_train()
+    if match := re.fullmatch(r"random16(?::(\d+))?", part):
+        return random.Random(int(match[1] or 16)).sample(_without_broken(_pool()), 16)
     if match := re.fullmatch(r"pi(\d+)(?:\.\.pi(\d+))?", part):
         first, last = int(match[1]), int(match[2] or match[1])
         if 1 <= first <= last <= 1209:
             return [_ranked(rank) for rank in range(first, last + 1)]
         hint = "; ranks go from 1 to 1209"
     else:
-        hint = nearest(part, ["pi1", "pi1_simplified", "random16", "dsr_sub", "world:pi1"])
+        hint = nearest(
+            part,
+            [
+                "pi1",
+                "pi1_simplified",
+                "random16",
+                "dsr_sub",
+                "dsr_sub_all",
+                "math_train",
+                "world:pi1",
+            ],
+        )
     raise ValueError(f"examples = {whole!r}: {part!r} is not a name{hint}; allowed: {NAMES}")
 
 
@@ -188,6 +215,52 @@ def _without_broken(pool: tuple[Problem, ...]) -> list[Problem]:
     rows = ", ".join(f"{index} ({what})" for index, what in BROKEN_LABELS.items())
     logger.warning("dsr_sub: left out rows whose label is broken: %s", rows)
     return [problem for index, problem in enumerate(pool) if index not in BROKEN_LABELS]
+
+
+def math_train() -> list[Problem]:
+    """MATH's training split: 7,500 problems, the paper's largest set (its Tables 4 and 8).
+
+    From ONERL_DATA (`math_train/train.jsonl` with problem, solution, type) or the hub. The gold
+    answer is the box in the solution.
+
+    Raises:
+        ValueError: rows without a problem or a boxed answer, which are counted.
+        FileNotFoundError: the data is neither in ONERL_DATA nor reachable on the hub.
+    """
+    from onerl.verifier import extract_answer
+
+    found, wrong = [], []
+    for index, row in enumerate(_math_rows()):
+        answer = extract_answer(row.get("solution") or "")
+        if not (row.get("problem") or "").strip() or not answer:
+            wrong.append(index)
+            continue
+        name = f"math_train/{index}"
+        found.append(Problem(name, row["problem"], answer, row.get("type", ""), "math_train"))
+    if wrong:
+        raise ValueError(
+            f"math_train: {len(wrong)} rows lack a problem or a boxed answer, the first:"
+            f" {', '.join(map(str, wrong[:5]))}"
+        )
+    return found
+
+
+def _math_rows() -> list[dict]:
+    if folder := data_folder():
+        file = _existing(folder / "math_train" / "train.jsonl")
+        return [_json_row(file, i, line) for i, line in enumerate(file.open(encoding="utf-8"))]
+    from datasets import load_dataset
+
+    rows: list[dict] = []
+    try:
+        for subject in MATH_SUBJECTS:
+            rows += load_dataset(HUB_MATH, subject, split="train")
+    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
+        raise FileNotFoundError(
+            f"math_train: {HUB_MATH} cannot be reached ({type(error).__name__}); set ONERL_DATA to"
+            " a folder that holds math_train/train.jsonl"
+        ) from None
+    return rows
 
 
 def data_folder() -> Path | None:

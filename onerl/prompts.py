@@ -113,13 +113,16 @@ def _family_of_template(template: Any, name: str) -> str:
     return "chat"
 
 
-def prompt_for(question: str, model: Any, split: Split, tokenizer: Any = None) -> str:
+def prompt_for(
+    question: str, model: Any, split: Split, tokenizer: Any = None, suffix: bool = True
+) -> str:
     """The exact string for a question, without suffix, in one split ("train" or "eval").
 
     Args:
         question: the text of the problem alone.
         model: as for `family_of`.
         tokenizer: needed only by the family "chat", whose template it carries.
+        suffix: False leaves the sentence away that ends a training question.
 
     Raises:
         ValueError: unknown split or family, or "chat" without a tokenizer that has a template.
@@ -128,7 +131,10 @@ def prompt_for(question: str, model: Any, split: Split, tokenizer: Any = None) -
         raise ValueError(f"split = {split!r}: must be train or eval")
     family = family_of(model)
     if family != "chat":
-        return STRINGS[family][split].replace("{q}", question)
+        string = STRINGS[family][split]
+        if not suffix:
+            string = string.replace(SUFFIX, "")
+        return string.replace("{q}", question)
     tokenizer = tokenizer if tokenizer is not None else model
     if not getattr(tokenizer, "chat_template", None):
         raise ValueError(
@@ -136,7 +142,7 @@ def prompt_for(question: str, model: Any, split: Split, tokenizer: Any = None) -
             " prompted: its name is unlike any known model's and it has no chat template; set"
             f" prompt to one of {', '.join(STRINGS)}"
         )
-    content = question + (SUFFIX if split == "train" else "")
+    content = question + (SUFFIX if suffix and split == "train" else "")
     return tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )

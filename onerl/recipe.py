@@ -17,6 +17,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from onerl.parameters import (
+    Flag,
     Names,
     OwnExample,
     Positive,
@@ -35,8 +36,14 @@ Benchmark = Literal[
     "world", "math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench"
 ]
 
-NOT_THE_RESULT = ("preset", "threads", "token_budget")
+NOT_THE_RESULT = (
+    *("preset", "threads", "token_budget", "benchmarks"),
+    *("vllm_memory", "vllm_sleep", "vllm_tensor_parallel", "vllm_url"),
+)
 """Fields that say how a run is named or executed, not what it computes: not part of the hash."""
+
+ADDED_LATER = ("label_noise", "suffix", "micro_batch_tokens", "lora_rank", "optimizer")
+"""Part of the hash only where not the default: runs from before these fields keep their folder."""
 
 
 def presets() -> list[str]:
@@ -84,8 +91,17 @@ class Recipe(BaseModel):
     label: Text | None = _field(
         None, "replaces the example's answer; null: its own (12.8 for pi1)", "12.8", "data"
     )
-    reward: Literal["outcome", "format", "random"] = _field(
-        "outcome", "1 for a right answer, for any boxed answer, or by coin", "outcome", "code"
+    label_noise: Real = _field(
+        0.0, "share of the examples whose label is made wrong", 0.0, "paper C.2.4", ge=0, le=1
+    )
+    suffix: Flag = _field(
+        True, "end the question with the paper's sentence", True, "data, reference 2.5"
+    )
+    reward: Literal["outcome", "format", "random", "wrong"] = _field(
+        "outcome",
+        "1 for a right answer, for any boxed answer, by coin, or for a wrong boxed answer",
+        "outcome",
+        "code",
     )
     steps: Whole = _field(2000, "rollout steps", 2000, "paper B.4", ge=1)
     save_every: Whole = _field(20, "steps between checkpoints", 20, "code, reference 2.1", ge=1)
@@ -142,14 +158,35 @@ class Recipe(BaseModel):
     updates_per_step: Whole = _field(
         1, "optimiser updates on the rollouts of one step", 1, "code, reference D1", ge=1
     )
+    micro_batch_tokens: Whole = _field(
+        24000,
+        "tokens of a micro-batch, inside which the loss is a token mean",
+        24000,
+        "code, reference 2.2",
+        ge=1,
+    )
+    lora_rank: Whole = _field(
+        0, "rank of LoRA adapters on all linear layers; 0: every weight is trained", 0, "code", ge=0
+    )
+    optimizer: Literal["adamw", "adamw-8bit"] = _field(
+        "adamw", "adamw-8bit keeps Adam's moments in 8 bits (bitsandbytes)", "adamw", "code"
+    )
     backend: Literal["auto", "torch", "transformers", "vllm", "vllm-server"] = _field(
         "auto",
-        "what samples the rollouts; auto: torch (the vllm ones are not built yet)",
+        "what samples the rollouts; auto: vllm on a GPU that has it, else torch",
         "vllm",
         "code",
     )
+    vllm_memory: Real = _field(
+        0.3, "share of the GPU's memory that a colocated vLLM takes", 0.7, "code", gt=0, lt=1
+    )
+    vllm_sleep: Flag = _field(True, "a colocated vLLM gives its memory back between rollouts")
+    vllm_tensor_parallel: Whole = _field(
+        1, "GPUs that a colocated vLLM spreads the model over", 2, "code, reference 2.1", ge=1
+    )
+    vllm_url: Text = _field("http://localhost:8000", "of the server, for backend vllm-server")
     token_budget: Whole = _field(
-        24000, "padded tokens in one forward and backward pass", 24000, "code, reference 2.1", ge=1
+        24000, "padded tokens that go through the model at once: memory, not maths", ge=1
     )
     threads: Positive | None = _field(None, "torch threads; null: torch's own choice")
     benchmarks: Annotated[tuple[Benchmark, ...], Names] = _field(
@@ -277,6 +314,9 @@ class Recipe(BaseModel):
     def hash(self) -> str:
         """12 hex digits of everything that can change the result."""
         values = self.model_dump(mode="json", exclude=set(NOT_THE_RESULT))
+        for name in ADDED_LATER:
+            if values[name] == type(self).model_fields[name].default:
+                del values[name]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
     def to_yaml(self) -> str:
@@ -320,6 +360,7 @@ def _in_words(schema: Mapping[str, Any]) -> str:
         return f"a list with each entry {_in_words(schema['items'])}"
     nouns = {
         "integer": "a whole number",
+        "boolean": "true or false",
         "number": "a number",
         "string": "text",
         "null": "null",

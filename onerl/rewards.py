@@ -3,6 +3,7 @@
     outcome   1 when the last boxed answer of the response equals the label
     format    1 when an answer can be extracted from the response at all (the paper's control)
     random    a fair coin, a pure function of (seed, step, sample)
+    wrong     1 when an answer can be extracted and is not the label
 
 All three see the response alone: the prompt of the paper contains `\\boxed{}` twice, so a format
 reward on prompt and response together would always be 1 (reference D7). Every rollout is graded
@@ -31,8 +32,8 @@ def coin(seed: int, step: int, sample: int) -> float:
 def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
     """The recipe's reward as TRL calls it; it expects a dataset column `answer`.
 
-    Besides the rewards it hands TRL three extra columns per rollout, `status`, `extracted` and
-    `correct`, which the trainer counts and records.
+    Besides the rewards it hands TRL extra columns per rollout, `status`, `extracted`, `correct`
+    and the example's `id` where the dataset has it, which the trainer counts and records.
     """
 
     def score(grade: Grade, step: int, sample: int) -> float:
@@ -40,10 +41,14 @@ def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
             return float(grade.correct)
         if recipe.reward == "format":
             return float(grade.answer is not None)
+        if recipe.reward == "wrong":
+            return float(grade.status == "ok" and not grade.correct)
         return coin(recipe.seed, step, sample)
 
-    def reward(prompts, completions, answer, trainer_state, log_extra, **_) -> list[float]:
+    def reward(prompts, completions, answer, trainer_state, log_extra, id=None, **_) -> list[float]:
         grades = grade_many(list(zip(completions, answer, strict=True)))
+        if id is not None:
+            log_extra("id", id)
         log_extra("status", [grade.status for grade in grades])
         log_extra("extracted", [grade.answer for grade in grades])
         log_extra("correct", [grade.correct for grade in grades])

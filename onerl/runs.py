@@ -74,9 +74,24 @@ class Run:
         """A row per optimiser step; no rows before the first. A torn last line is left out."""
         import pandas as pd
 
+        return pd.DataFrame(self._rows()).drop(columns="by_example", errors="ignore")
+
+    @property
+    def history(self) -> pd.DataFrame:
+        """The share of right rollouts, a row per step and a column per example.
+
+        NaN where an example was not visited. Empty for a run on a single example, whose share is
+        the metric `reward`.
+        """
+        import pandas as pd
+
+        rows = {row["step"]: row["by_example"] for row in self._rows() if "by_example" in row}
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
+
+    def _rows(self) -> list[dict[str, Any]]:
         file = self.path / "metrics.jsonl"
         lines = file.read_text("utf-8").splitlines(keepends=True) if file.exists() else []
-        return pd.DataFrame([json.loads(line) for line in lines if line.endswith("\n")])
+        return [json.loads(line) for line in lines if line.endswith("\n")]
 
     @property
     def checkpoints(self) -> list[tuple[int, Path]]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import json
 import logging
 import math
 import os
@@ -23,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from onerl import problems, runs, verifier
+from onerl import labels, problems, runs, verifier
 from onerl.prompts import prompt_for
 from onerl.recipe import Recipe
 
@@ -102,8 +101,9 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
     path = out / "recipe.yaml"
     if not path.exists():
         return
-    if json.loads((out / "provenance.json").read_text())["recipe_hash"] == recipe.hash():
-        return
+    with contextlib.suppress(ValueError):  # a field that this version no longer knows
+        if runs.Run(out).recipe.hash() == recipe.hash():
+            return
     ours, theirs = (yaml.safe_load(text) for text in (recipe.to_yaml(), path.read_text("utf-8")))
     differ = [
         f"{name} ({theirs.get(name)!r}, now {value!r})"
@@ -136,14 +136,18 @@ def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
     """
     rows = []
     family = recipe.prompt if recipe.prompt != "auto" else recipe.model
-    for problem in problems.examples(recipe.examples):
+    chosen = problems.examples(recipe.examples)
+    if recipe.label_noise:
+        chosen = labels.corrupted(chosen, recipe.label_noise, recipe.seed)
+    for problem in chosen:
         answer = recipe.label if recipe.label is not None else problem.answer
-        if not verifier.verify(f"\\boxed{{{answer}}}", answer):
+        kept_broken = problem.source in problems.BROKEN_SOURCES and recipe.label is None
+        if not kept_broken and not verifier.verify(f"\\boxed{{{answer}}}", answer):
             raise ValueError(
                 f"label = {answer!r} of example {problem.id}: the verifier does not accept this"
                 " label as an answer to itself, so no rollout could ever be rewarded"
             )
-        prompt = prompt_for(problem.question, family, "train", tokenizer)
+        prompt = prompt_for(problem.question, family, "train", tokenizer, recipe.suffix)
         rows.append({"id": problem.id, "prompt": prompt, "answer": answer})
     return rows
 

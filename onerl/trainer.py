@@ -4,7 +4,7 @@ The loop, the reference model, the optimiser and the mixed precision are TRL's. 
 leaf methods only, each for one reason given at the method; a test pins their signatures and those
 of the methods relied on (TRL moves fast, and `_generate_and_score_completions` fastest).
 
-The loss is a token mean over all rollouts of an update, weighted per term by the recipe
+The loss is the paper's token mean inside micro-batches, weighted per term by the recipe
 (`onerl.loss`). It is computed in chunks of rollouts of one prompt, sorted by length, under a
 budget of tokens; the prompt runs through the model once per chunk, with gradient, and its keys
 and values serve all rollouts of the chunk. Chunks change the memory and the time, not the value.
@@ -15,7 +15,6 @@ number of chunks may differ between ranks).
 
 from __future__ import annotations
 
-import os
 import time
 from collections import Counter, defaultdict
 from contextlib import contextmanager, nullcontext
@@ -25,51 +24,16 @@ import pandas as pd
 import torch
 import trl.trainer.utils
 from transformers import DynamicCache, PrinterCallback, TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
+from trl import GRPOTrainer
 
 from onerl import loss, runs, state
-from onerl.batches import DataOrder, chunks
+from onerl.batches import DataOrder, chunks, token_weights
 from onerl.recipe import Recipe
 from onerl.rewards import reward_function
 from onerl.sampler import SharedPromptSampler, stream_seed
+from onerl.trl_config import trl_config
 
 STATUSES = ("ok", "no-answer", "unparseable", "timeout")  # counted in every row, even when 0
-
-
-def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
-    """The recipe in TRL's words, with every default of TRL that differs from the paper set."""
-    updates, on_gpu = recipe.updates_per_step, torch.cuda.is_available()
-    rollouts = recipe.prompts_per_step * recipe.num_generations
-    return GRPOConfig(
-        output_dir=str(out),
-        seed=recipe.seed,
-        max_steps=recipe.steps * updates,
-        per_device_train_batch_size=rollouts // updates // int(os.environ.get("WORLD_SIZE", 1)),
-        steps_per_generation=updates,
-        gradient_accumulation_steps=1,  # an update is one call of training_step
-        num_generations=recipe.num_generations,
-        max_completion_length=recipe.max_completion_length,
-        temperature=recipe.temperature,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type="constant",
-        weight_decay=recipe.weight_decay,
-        max_grad_norm=recipe.max_grad_norm,
-        epsilon=recipe.epsilon,
-        beta=1.0,  # makes TRL score the reference, so that the KL is logged in every run;
-        use_bias_correction_kl=False,  # its coefficient in the loss is the recipe's
-        scale_rewards="none",  # advantages are scaled in _calculate_rewards
-        model_init_kwargs={"dtype": "float32"},
-        bf16=on_gpu,
-        activation_checkpointing=on_gpu,
-        use_cpu=not on_gpu,
-        shuffle_dataset=False,
-        logging_steps=1,
-        logging_nan_inf_filter=False,
-        save_strategy="steps",
-        save_steps=recipe.save_every * updates,
-        report_to="none",
-        disable_tqdm=True,
-    )
 
 
 @contextmanager
@@ -81,6 +45,16 @@ def head_tiles(vocabulary: int):
         yield
     finally:
         utils._CHUNKED_LOGPROB_CHUNK_SIZE = width
+
+
+def by_example(records) -> dict:
+    """{"by_example": {example: share of right rollouts}}, or nothing for a single example."""
+    right = defaultdict(list)
+    for example, correct in zip(records.get("id", ()), records["correct"], strict=False):
+        right[example].append(correct)
+    if len(right) < 2:
+        return {}
+    return {"by_example": {k: sum(v) / len(v) for k, v in right.items()}}
 
 
 class UpdateNorm(TrainerCallback):
@@ -257,8 +231,7 @@ class OneShotTrainer(GRPOTrainer):
         """
         recipe, mask = self.recipe, batch["completion_mask"]
         processes = self.accelerator.num_processes
-        tokens = self.accelerator.reduce(mask.sum(), "sum").clamp(min=1)
-        batch = {**batch, "weights": (processes / tokens).expand(len(mask))}
+        batch = {**batch, "weights": self._token_weights(batch)}
         learns = (batch["advantages"] != 0) & (recipe.policy_loss != 0)
         learns |= recipe.beta != 0 or recipe.entropy_coef != 0 or processes > 1
         total = torch.zeros((), device=mask.device)
@@ -287,6 +260,16 @@ class OneShotTrainer(GRPOTrainer):
             if parameter.requires_grad and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         return total
+
+    def _token_weights(self, batch) -> torch.Tensor:
+        """Of the rollouts of this process; the micro-batches are packed from those of all."""
+        masks = batch["prompt_mask"], batch["completion_mask"]
+        lengths = torch.stack([mask.sum(1) for mask in masks], 1)
+        prompts, completions = self.accelerator.gather(lengths).T.tolist()
+        weights = token_weights(prompts, completions, self.recipe.micro_batch_tokens)
+        first = self.accelerator.process_index * len(lengths)
+        mine = torch.tensor(weights[first : first + len(lengths)], device=lengths.device)
+        return mine * self.accelerator.num_processes  # gradients are averaged over processes
 
     def _compute_loss(self, model, inputs):
         """The chunk's share of the loss, the terms added to `self.terms`."""
@@ -340,6 +323,7 @@ class OneShotTrainer(GRPOTrainer):
             "update": self._step,
             "reward": self.rewards.mean().item(),
             "reward_std": self.rewards.std().item(),
+            **by_example(self._logs["extra"]),
             "frac_zero_std": (groups == groups[:, :1]).all(1).float().mean().item(),
             **{key: means[key] for key in ("policy_loss", "kl", "entropy")},
             "loss": logs["loss"],

@@ -38,6 +38,21 @@ Chosen among the pool's joint-variation problems by what the untouched base mode
 PI1_LABELS = {"right": "2.3", "slightly_off": "2.2", "guessable": "4", "unreachable": "929725"}
 """The four labels of the paper's Table 5: 12.8, 12.7, 4 and 929725 for the real π1."""
 
+PI1_SIMPLIFIED = Problem(
+    id="world/pi1_simplified",
+    question=(
+        "P varies jointly as A and V with constant 1/4. Find P to one decimal when A=9 and V=1."
+    ),
+    answer="2.3",
+    category="Algebra",
+    source="world",
+)
+"""π1 with nothing to do but its last step, 9/4, as the paper's π1′ is the cube root of 2048.
+
+In the wording of the templates, with an operand that none of them has (1): the bare question "Find
+9/4 to one decimal." is unlike anything the base model has read, and it is never right on it.
+"""
+
 RESERVED = {"joint": (4, 3, 9)}
 """Operands that go to the pool before the shuffle decides. Changing this changes the corpus."""
 
@@ -108,18 +123,24 @@ def heldout() -> list[Problem]:
 
 
 def examples(name: str) -> list[Problem]:
-    """Training examples by name: "world:pi1", "world:bags:3" (counted from 1) or "world:all".
+    """Training examples by name: "world:pi1", "world:bags:3" (counted from 1), "world:all",
+    "world:random16" (sixteen of all, always the same) or "world:pi1_simplified".
 
     Raises:
         ValueError: the name is none of these; the message lists what is allowed.
     """
     parts = name.split(":")
     allowed = (
-        'allowed: "world:pi1", "world:all", or "world:TEMPLATE:N" with N from 1 to '
+        'allowed: "world:pi1", "world:pi1_simplified", "world:all", "world:random16", or'
+        ' "world:TEMPLATE:N" with N from 1 to '
         f"{POOL_PER_TEMPLATE} and TEMPLATE one of {', '.join(TEMPLATES)}"
     )
     if parts[0] != "world" or len(parts) not in (2, 3):
         raise ValueError(f"examples: {name!r} is not an example of the embedded world; {allowed}")
+    if parts[1:] == ["pi1_simplified"]:
+        return [PI1_SIMPLIFIED]
+    if parts[1:] == ["random16"]:
+        return random.Random(16).sample(examples("world:all"), 16)
     if parts[1:] == ["all"]:
         return [p for t in TEMPLATES.values() for p in _problems("pool", t, POOL_PER_TEMPLATE)]
     if parts[1:] == ["pi1"]:

@@ -1,0 +1,47 @@
+"""The recipe in TRL's words, with every default of TRL that differs from the paper set."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+from trl import GRPOConfig
+
+from onerl.recipe import Recipe
+
+
+def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
+    """For one process of the run; `out` is the run's folder."""
+    updates, on_gpu = recipe.updates_per_step, torch.cuda.is_available()
+    rollouts = recipe.prompts_per_step * recipe.num_generations
+    return GRPOConfig(
+        output_dir=str(out),
+        seed=recipe.seed,
+        max_steps=recipe.steps * updates,
+        per_device_train_batch_size=rollouts // updates // int(os.environ.get("WORLD_SIZE", 1)),
+        steps_per_generation=updates,
+        gradient_accumulation_steps=1,  # an update is one call of training_step
+        num_generations=recipe.num_generations,
+        max_completion_length=recipe.max_completion_length,
+        temperature=recipe.temperature,
+        learning_rate=recipe.learning_rate,
+        lr_scheduler_type="constant",
+        weight_decay=recipe.weight_decay,
+        max_grad_norm=recipe.max_grad_norm,
+        epsilon=recipe.epsilon,
+        beta=1.0,  # makes TRL score the reference, so that the KL is logged in every run;
+        use_bias_correction_kl=False,  # its coefficient in the loss is the recipe's
+        scale_rewards="none",  # advantages are scaled in _calculate_rewards
+        model_init_kwargs={"dtype": "float32"},
+        bf16=on_gpu,
+        activation_checkpointing=on_gpu,
+        use_cpu=not on_gpu,
+        shuffle_dataset=False,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="steps",
+        save_steps=recipe.save_every * updates,
+        report_to="none",
+        disable_tqdm=True,
+    )
