@@ -13,8 +13,8 @@ about one token in 300,000 on the shipped model, and none where the batch is the
 resumed run.
 
 Covered: Qwen2 and Llama architectures (grouped queries, attention and MLP biases or none, tied
-heads, every static rope scaling), sampling at a temperature, greedy decoding. Not covered: sliding
-windows, top-p and top-k (the paper uses neither).
+heads, every static rope scaling), sampling at a temperature and from the nucleus (top-p), greedy
+decoding. Not covered: sliding windows, top-k.
 """
 
 from __future__ import annotations
@@ -26,66 +26,15 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from onerl.draws import choose, stream_seed
+
+__all__ = ["Rollout", "SharedPromptSampler", "stream_seed"]
+
 ARCHITECTURES = ("qwen2", "llama")
 CACHE_BYTES = 2**28  # bound on the key-value cache of one batch
 MAX_ROWS = 512  # rows decoded together
 PREFILL_TOKENS = 1024  # prompt tokens in one pass
 REPACK_BELOW = 0.8  # repack when at most this share of the slots would remain
-
-_MASK = 2**64 - 1
-_GAMMA = 0x9E3779B97F4A7C15  # the odd constants of splitmix64 (Steele et al. 2014)
-_MIX_1 = 0xBF58476D1CE4E5B9
-_MIX_2 = 0x94D049BB133111EB
-
-
-def _signed(value: int) -> int:
-    """The int64 with the same 64 bits."""
-    value &= _MASK
-    return value - 2**64 if value >= 2**63 else value
-
-
-def stream_seed(seed: int, step: int, sample: int) -> int:
-    """The int64 stream of one rollout, a hash of (seed, step, sample index in the step)."""
-    state = 0
-    for part in (seed, step, sample):
-        state = (state + part * _GAMMA + _GAMMA) & _MASK
-        state = ((state ^ (state >> 30)) * _MIX_1) & _MASK
-        state = ((state ^ (state >> 27)) * _MIX_2) & _MASK
-        state ^= state >> 31
-    return _signed(state)
-
-
-def uniforms(seeds: torch.Tensor, position: int) -> torch.Tensor:
-    """One float64 strictly between 0 and 1 per int64 seed: splitmix64 at `position`."""
-
-    def shifted(value: torch.Tensor, bits: int) -> torch.Tensor:  # logical, not arithmetic
-        return (value >> bits) & (2 ** (64 - bits) - 1)
-
-    state = seeds + _signed((position + 1) * _GAMMA)
-    state = (state ^ shifted(state, 30)) * _signed(_MIX_1)
-    state = (state ^ shifted(state, 27)) * _signed(_MIX_2)
-    state = state ^ shifted(state, 31)
-    return (shifted(state, 12).double() + 0.5) * 2.0**-52  # 52 bits: the largest stays below 1
-
-
-def choose(logits: torch.Tensor, temperature: float, seeds: torch.Tensor, position: int):
-    """Tokens and their log-probabilities, shape (rows,), from logits of shape (rows, vocabulary).
-
-    Temperature 0 takes the argmax, with the log-probability it has at temperature 1. Otherwise
-    the inverse cumulative distribution is read at one uniform; a token of probability 0 is never
-    chosen, because the first entry above a target below the total always has a mass of its own.
-    """
-    logprobs = F.log_softmax(logits.double() / (temperature or 1.0), -1)
-    if temperature == 0:
-        tokens = logits.argmax(-1, keepdim=True)
-    else:
-        cumulative = logprobs.exp().cumsum(-1)
-        total = cumulative[:, -1:]
-        below = torch.nextafter(total, torch.zeros_like(total))
-        target = torch.minimum(uniforms(seeds, position)[:, None] * total, below)
-        tokens = torch.searchsorted(cumulative, target, right=True)
-        tokens = tokens.clamp(max=logits.shape[-1] - 1)  # NaN only; reported by the caller
-    return tokens.squeeze(1), logprobs.gather(1, tokens).squeeze(1)
 
 
 @dataclass(frozen=True)
@@ -187,18 +136,23 @@ class SharedPromptSampler:
         temperature: float,
         eos_ids: set[int],
         seeds: Sequence[int] | None = None,
+        top_p: float = 1.0,
     ) -> list[Rollout]:
         """`counts[i]` rollouts of each distinct prompt i, in that order.
 
         `seeds` holds one int64 per rollout (see `stream_seed`) and may be left out when the
-        temperature is 0, which means greedy. To force an opening, append its tokens to the prompt.
+        temperature is 0, which means greedy. `top_p` below 1 draws from the nucleus; the
+        log-probabilities stay those of the whole distribution. To force an opening, append its
+        tokens to the prompt.
 
-        Raises ValueError when a prompt is empty, when seeds and rollouts differ in number, or
-        when the model's logits are not finite.
+        Raises ValueError when a prompt is empty, when seeds and rollouts differ in number, when
+        top_p is not in (0, 1], or when the model's logits are not finite.
         """
         total = sum(counts)
         if temperature > 0 and (seeds is None or len(seeds) != total):
             raise ValueError(f"expected {total} seeds, one per rollout, at temperature > 0")
+        if not 0 < top_p <= 1:
+            raise ValueError(f"top_p: {top_p} is out of range; allowed: above 0, at most 1")
         if not all(len(prompt) for prompt in prompt_ids):
             raise ValueError("every prompt needs at least one token")
         device = self.model.model.embed_tokens.weight.device
@@ -213,7 +167,7 @@ class SharedPromptSampler:
             batch, hidden = self._prefill([prompt_ids[p] for p in prompts], rows, max_new_tokens)
             for t in range(max_new_tokens):
                 row = batch.rows.flatten()
-                tokens, chosen = choose(self._logits(hidden), temperature, stream[row], t)
+                tokens, chosen = choose(self._logits(hidden), temperature, stream[row], t, top_p)
                 live = row >= 0
                 ids[row[live], t], logprobs[row[live], t] = tokens[live], chosen[live]
                 ended = live & torch.isin(tokens, eos)

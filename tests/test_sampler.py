@@ -6,8 +6,9 @@ import pytest
 import torch
 from conftest import tiny_model
 
-from onerl import sampler
-from onerl.sampler import SharedPromptSampler, choose, stream_seed, uniforms
+from onerl import draws, sampler
+from onerl.draws import choose, nucleus, stream_seed, uniforms
+from onerl.sampler import SharedPromptSampler
 
 LLAMA3_ROPE = {
     "rope_type": "llama3",
@@ -165,7 +166,7 @@ def test_uniform_stays_below_one_at_the_largest_hash():
 @pytest.mark.parametrize("u", [1e-300, 2.0**-53, 0.5, 1 - 2.0**-53])
 def test_a_token_of_probability_zero_is_never_chosen(monkeypatch, u):
     logits = torch.tensor([[-torch.inf, 0.0, -torch.inf, 0.0, -torch.inf]])
-    monkeypatch.setattr(sampler, "uniforms", lambda *_: torch.tensor([u]).double())
+    monkeypatch.setattr(draws, "uniforms", lambda *_: torch.tensor([u]).double())
     tokens, logprobs = choose(logits, 1.0, torch.tensor([0]), 0)
     assert tokens.item() in (1, 3)
     assert logprobs.item() == pytest.approx(math.log(0.5))
@@ -178,6 +179,64 @@ def test_frequencies_follow_the_tempered_distribution():
     expected = torch.softmax(logits / 0.7, 0) * 40000
     observed = torch.bincount(tokens, minlength=5)
     assert ((observed - expected) ** 2 / expected).sum() < 20  # 4 degrees of freedom: p = 0.0005
+
+
+def plain_nucleus(probabilities: list[float], top_p: float) -> set[int]:
+    kept, mass = set(), 0.0
+    for token in sorted(range(len(probabilities)), key=lambda i: -probabilities[i]):
+        if mass >= top_p:
+            break
+        kept.add(token)
+        mass += probabilities[token]
+    return kept
+
+
+@pytest.mark.parametrize("top_p", [1e-9, 0.1, 0.5, 0.95, 0.999])
+def test_the_nucleus_is_the_plain_definitions_and_keeps_its_probabilities(top_p):
+    torch.manual_seed(int(1000 * top_p))
+    given = torch.randn(200, 50).mul(2).double().softmax(-1)
+    for row, masked in zip(given, nucleus(given, top_p), strict=True):
+        kept = masked.nonzero().flatten().tolist()
+        assert set(kept) == plain_nucleus(row.tolist(), top_p)
+        assert torch.equal(masked[kept], row[kept])
+
+
+def test_top_p_draws_from_the_nucleus_alone_in_its_proportions():
+    logits = torch.tensor([0.0, 1.0, -1.0, 3.0, 2.5])
+    seeds = torch.tensor([stream_seed(1, 0, i) for i in range(40000)])
+    tokens, logprobs = choose(logits.expand(40000, -1), 0.7, seeds, 3, top_p=0.95)
+    whole = torch.softmax(logits.double() / 0.7, 0)
+    kept = sorted(plain_nucleus(whole.tolist(), 0.95))
+    assert kept == [1, 3, 4]
+    observed = torch.bincount(tokens, minlength=5)
+    expected = whole[kept] / whole[kept].sum() * 40000
+    assert observed.sum() == observed[kept].sum()
+    assert ((observed[kept] - expected) ** 2 / expected).sum() < 15  # 2 degrees: p = 0.0006
+    assert torch.allclose(logprobs, whole[tokens].log())  # of the whole distribution
+
+
+def test_top_p_of_one_changes_no_draw_and_a_tiny_one_is_greedy():
+    model = tiny_model()
+    given = {
+        "max_new_tokens": 12,
+        "eos_ids": {1},
+        "seeds": [stream_seed(0, 1, i) for i in range(5)],
+    }
+    sample = SharedPromptSampler(model).sample
+    assert sample(PROMPTS, [1] * 5, temperature=0.9, top_p=1.0, **given) == sample(
+        PROMPTS, [1] * 5, temperature=0.9, **given
+    )
+    tiny = sample(PROMPTS, [1] * 5, temperature=0.9, top_p=1e-9, **given)
+    greedy = sample(PROMPTS, [1] * 5, temperature=0, **given)
+    assert [r.token_ids for r in tiny] == [r.token_ids for r in greedy]
+
+
+@pytest.mark.parametrize("top_p", [0.0, -1.0, 1.01])
+def test_top_p_out_of_range_is_refused(top_p):
+    with pytest.raises(ValueError, match=f"top_p: {top_p} is out of range"):
+        SharedPromptSampler(tiny_model()).sample(
+            [[5]], [1], max_new_tokens=1, temperature=1.0, eos_ids={1}, seeds=[0], top_p=top_p
+        )
 
 
 def test_diverged_model_is_reported():
