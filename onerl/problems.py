@@ -1,4 +1,4 @@
-"""Problems to train on and to be tested on, by name.
+"""Problems by name: the training examples, and what a problem is.
 
     examples("pi1")              the paper's example, built in
     examples("pi1+pi13")         any sum of names; "pi1..pi16" is a range of ranks
@@ -8,8 +8,7 @@
     examples("math_train")       the 7,500 training problems of MATH
     examples("world:pi1")        the embedded world (`onerl.world`)
     examples({"problem": …, "answer": …})   your own; also a YAML or JSON file of one or a list
-    benchmark("math500")         500 problems; also aime24, aime25, amc23, minerva_math,
-                                 olympiadbench, and "world"
+    benchmark("math500")         500 problems to be tested on; all names: `onerl.benchmarks`
 
 The real data comes from the folder named by ONERL_DATA, laid out as the paper's repository lays
 it out (`one_shot_rlvr/*.parquet`, `eval/<set>/test.jsonl`), or else from the hub. The ranks of
@@ -25,7 +24,7 @@ import logging
 import os
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -48,13 +47,18 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem: question without suffix, answer as LaTeX text, category and where it is from."""
+    """One problem: question without suffix, answer as LaTeX text, category and where it is from.
+
+    `level` is its difficulty where the source has one: 1 to 5 in MATH500, 1 to 20 in
+    clean-arithmetic.
+    """
 
     id: str
     question: str
     answer: str
     category: str = ""
     source: str = ""
+    level: int | None = None
 
 
 PI1 = Problem(
@@ -247,8 +251,7 @@ def math_train() -> list[Problem]:
 
 def _math_rows() -> list[dict]:
     if folder := data_folder():
-        file = _existing(folder / "math_train" / "train.jsonl")
-        return [_json_row(file, i, line) for i, line in enumerate(file.open(encoding="utf-8"))]
+        return json_rows(existing(folder / "math_train" / "train.jsonl"))
     from datasets import load_dataset
 
     rows: list[dict] = []
@@ -280,7 +283,7 @@ def data_folder() -> Path | None:
 def _training_file(name: str) -> Path:
     """A file of the authors' release, from ONERL_DATA or the hub."""
     if folder := data_folder():
-        return _existing(folder / "one_shot_rlvr" / name)
+        return existing(folder / "one_shot_rlvr" / name)
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -293,103 +296,28 @@ def _training_file(name: str) -> Path:
         ) from None
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
+    """A file of ONERL_DATA, or FileNotFoundError that names it."""
     if not path.is_file():
         raise FileNotFoundError(f"ONERL_DATA lacks the file {path}")
     return path
 
 
-# Field quirks of the evaluation files, one reader each: row -> (question, answer, category).
-def _math500(row: dict) -> tuple[str, str, str]:
-    return row["problem"], row["answer"], row["subject"]
-
-
-def _plain(row: dict) -> tuple[str, str, str]:
-    return row["problem"], row["answer"], ""
-
-
-def _amc(row: dict) -> tuple[str, str, str]:
-    """AMC's answers are floats: 27.0 means 27."""
-    answer = row["answer"]
-    return row["problem"], str(int(answer) if float(answer).is_integer() else answer), ""
-
-
-def _minerva(row: dict) -> tuple[str, str, str]:
-    """Minerva has no answer field: the gold answer is the box in the solution."""
-    from onerl.verifier import extract_answer
-
-    return row["problem"], extract_answer(row["solution"]) or "", row["type"]
-
-
-def _olympiad(row: dict) -> tuple[str, str, str]:
-    """Answers are lists of one LaTeX text with dollar signs; the paper grades the first entry."""
-    answer = re.sub(r"(?<!\\)\$", "", row["final_answer"][0])
-    return row["question"], answer, row["subfield"]
-
-
-BENCHMARKS: dict[str, Callable[[dict], tuple[str, str, str]]] = {
-    "math500": _math500,
-    "aime24": _plain,
-    "aime25": _plain,
-    "amc23": _amc,
-    "minerva_math": _minerva,
-    "olympiadbench": _olympiad,
-}
-
-
 def benchmark(name: str) -> list[Problem]:
-    """A benchmark's problems, in the order of its file.
+    """A benchmark's problems by name: see `onerl.benchmarks`, where they are read."""
+    from onerl import benchmarks
+
+    return benchmarks.benchmark(name)
+
+
+def json_rows(file: Path) -> list[dict]:
+    """The rows of a JSONL file.
 
     Raises:
-        ValueError: no such benchmark; or rows without a question or an answer, which are named.
-        FileNotFoundError: its file is neither in ONERL_DATA nor on the hub.
+        ValueError: a row is not JSON; it is named by its number, counted from 0.
     """
-    if name == "world":
-        from onerl import world
-
-        return world.heldout()
-    if name not in BENCHMARKS:
-        allowed = ["world", *BENCHMARKS]
-        raise ValueError(
-            f"benchmark {name!r} is unknown{nearest(name, allowed)}; allowed: {', '.join(allowed)}"
-        )
-    found, wrong = [], []
-    for index, row in enumerate(_rows(name)):
-        try:
-            found.append(_benchmark_problem(name, index, row))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            wrong.append(f"row {index} ({type(error).__name__}: {error})")
-    if wrong:
-        raise ValueError(f"benchmark {name}: {len(wrong)} bad rows: {', '.join(wrong[:5])}")
-    return found
-
-
-def _benchmark_problem(name: str, index: int, row: dict) -> Problem:
-    question, answer, category = BENCHMARKS[name](row)
-    if not question.strip() or not answer.strip():
-        raise ValueError("no question" if not question.strip() else "no answer")
-    return Problem(f"{name}/{index}", question, answer, category, name)
-
-
-def _rows(name: str) -> list[dict]:
-    folder = data_folder()
-    if folder is not None:
-        file = _existing(folder / "eval" / name / "test.jsonl")
-        return [_json_row(file, i, line) for i, line in enumerate(file.open(encoding="utf-8"))]
-    if name != "math500":
-        raise FileNotFoundError(
-            f"benchmark {name}: no hub data set is known for it; set ONERL_DATA to a folder that"
-            f" holds eval/{name}/test.jsonl"
-        )
-    try:
-        from datasets import load_dataset
-
-        return list(load_dataset("HuggingFaceH4/MATH-500", split="test"))
-    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
-        raise FileNotFoundError(
-            f"benchmark math500: HuggingFaceH4/MATH-500 cannot be reached ({type(error).__name__});"
-            " set ONERL_DATA to a folder that holds eval/math500/test.jsonl"
-        ) from None
+    with file.open(encoding="utf-8") as lines:
+        return [_json_row(file, index, line) for index, line in enumerate(lines)]
 
 
 def _json_row(file: Path, index: int, line: str) -> dict:
