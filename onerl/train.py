@@ -22,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from onerl import labels, problems, runs, verifier
+from onerl import labels, problems, processes, runs, verifier
 from onerl.prompts import prompt_for
 from onerl.recipe import Recipe
 
@@ -43,11 +43,10 @@ def train(recipe: Recipe, out: str | Path | None = None, progress: bool = True) 
             than `max_prompt_length`; the model suits no backend.
     """
     out = Path(out) if out is not None else runs.outputs_folder() / recipe.hash()
-    out.mkdir(parents=True, exist_ok=True)
-    with only_process(out):
-        same_recipe(out, recipe)
-        run = runs.Run(out)
-        if not run.done:
+    run = runs.Run(out)
+    with only_run(out):
+        processes.on_first(lambda: same_recipe(out, recipe))
+        if not processes.on_first(lambda: run.done):
             _train(recipe, out, progress)
     return run
 
@@ -60,39 +59,49 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
 
     from onerl import state
     from onerl.trainer import OneShotTrainer
+    from onerl.trl_config import check_optimizer
 
+    check_optimizer(recipe)
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     disable_progress_bar()  # one for every checkpoint written
-    model = model_path(recipe)
-    tokenizer = load_tokenizer(model)
-    verifier.self_test()  # a machine that grades wrongly must not train
-    rows = training_rows(recipe, tokenizer)
-    check_lengths(recipe, rows, tokenizer)
-    if not (out / "recipe.yaml").exists():
-        runs.write_provenance(out, recipe, [row["prompt"] for row in rows])
-    trainer = OneShotTrainer(recipe, model, Dataset.from_list(rows), out)
+    rows = processes.on_first(lambda: checked_rows(recipe, out))
+    if not processes.is_first():
+        verifier.self_test()  # of another machine, perhaps
+    trainer = OneShotTrainer(recipe, model_path(recipe), Dataset.from_list(rows), out)
     trainer.add_callback(reporter(recipe, progress))
-    found = state.newest_whole(out)
-    step, folder = found if found else (0, None)
-    state.rewind(out, step, rows=step * recipe.updates_per_step)
-    if not (out / "checkpoints" / state.folder_name(0)).exists():
-        state.save_checkpoint(out, 0, trainer.model, tokenizer)
+
+    def begin() -> Path | None:
+        """Where to go on from; the folder holds nothing beyond it."""
+        found = state.newest_whole(out)
+        step, folder = found if found else (0, None)
+        state.rewind(out, step, rows=step * recipe.updates_per_step)
+        if not (out / "checkpoints" / state.folder_name(0)).exists():
+            state.save_checkpoint(out, 0, trainer.model, trainer.processing_class)
+        return folder
+
+    folder = processes.on_first(begin)
     trainer.train(resume_from_checkpoint=str(folder) if folder else None)
-    runs.write_text(out / "DONE", "")
+    processes.on_first(lambda: runs.write_text(out / "DONE", ""))
 
 
 @contextlib.contextmanager
-def only_process(out: Path) -> Iterator[None]:
-    """Holds the folder's lock; the kernel lets go of it when the process ends, however it ends."""
-    if int(os.environ.get("RANK", 0)) > 0:  # one process of a distributed run holds it for all
-        yield
-        return
-    with (out / ".lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ValueError(f"out = {str(out)!r}: another process is training there") from None
+def only_run(out: Path) -> Iterator[None]:
+    """Holds the folder's lock; the kernel lets go of it when the process ends, however it ends.
+
+    The first process of a run holds it for all.
+    """
+    with contextlib.ExitStack() as held:
+
+        def lock() -> None:
+            out.mkdir(parents=True, exist_ok=True)
+            file = held.enter_context((out / ".lock").open("a"))
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(f"out = {str(out)!r}: another process is training there") from None
+
+        processes.on_first(lock)
         yield
 
 
@@ -114,6 +123,18 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
         f"out = {str(out)!r}: holds a run of another recipe, which differs in"
         f" {', '.join(differ)}; choose another folder"
     )
+
+
+def checked_rows(recipe: Recipe, out: Path) -> list[dict[str, str]]:
+    """The training rows, once all that the run needs is there and its provenance is written."""
+    processes.check_batch(recipe.prompts_per_step * recipe.num_generations, recipe.updates_per_step)
+    tokenizer = load_tokenizer(model_path(recipe))
+    verifier.self_test()  # a machine that grades wrongly must not train
+    rows = training_rows(recipe, tokenizer)
+    check_lengths(recipe, rows, tokenizer)
+    if not (out / "recipe.yaml").exists():
+        runs.write_provenance(out, recipe, [row["prompt"] for row in rows])
+    return rows
 
 
 def load_tokenizer(model: str):
@@ -225,7 +246,9 @@ def main(arguments: list[str] | None = None) -> None:
         run = train(Recipe.load(given.params, **dict(given.fields)), given.out)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
-    print(f"done: {run.path}")
+    if processes.is_first():
+        print(f"done: {run.path}")
+    processes.leave()
 
 
 if __name__ == "__main__":

@@ -212,9 +212,9 @@ def test_another_recipe_is_refused_and_the_difference_named(recipe, tmp_path):
 
 
 def hold(folder, ready, release):
-    from onerl.train import only_process
+    from onerl.train import only_run
 
-    with only_process(folder):
+    with only_run(folder):
         ready.set()
         release.wait(30)
 
