@@ -26,6 +26,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from onerl.adapters import merged_weight
 from onerl.draws import choose, stream_seed
 
 __all__ = ["Rollout", "SharedPromptSampler", "stream_seed"]
@@ -192,7 +193,7 @@ class SharedPromptSampler:
         """Fuse the projections of the current weights and compute the rotary angles."""
 
         def fuse(*linears: torch.nn.Linear):
-            weight = torch.cat([linear.weight for linear in linears])
+            weight = torch.cat([merged_weight(linear) for linear in linears])
             biases = [linear.bias for linear in linears]
             return weight, None if biases[0] is None else torch.cat(biases)
 

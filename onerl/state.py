@@ -1,7 +1,8 @@
 """The training state of a run folder: written whole, found again, verified, loaded.
 
     checkpoints/step-000010/   weights and tokenizer, for `from_pretrained`; kept
-    state/step-000010/         optimiser state and a manifest of sha256 sums; the newest two kept
+    state/step-000010/         optimiser state, LoRA adapters where there are any, and a manifest
+                               of sha256 sums; the newest two kept
 
 A state is whole when every file of its manifest, the checkpoint's weights among them, has its
 sum. Rollouts, data order and shuffles are functions of (seed, step), so weights, optimiser
@@ -15,15 +16,19 @@ import hashlib
 import json
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, load_model, save_file
 from transformers import TrainerState
 
 from onerl import runs
+from onerl.adapters import load_adapter, merged_state, plain, save_adapter
 
 KEPT_STATES = 2
+ADAPTER = "adapter.safetensors"
 logger = logging.getLogger(__name__)
 
 
@@ -38,26 +43,29 @@ def file_sha256(path: Path) -> str:
 
 
 def save_checkpoint(run: Path, step: int, model, tokenizer) -> Path:
-    """Weights (safetensors, as trained) and tokenizer, whole or not at all."""
+    """Weights (safetensors, as trained) and tokenizer, whole or not at all.
+
+    Adapters are merged into the weights written: every checkpoint is an ordinary model.
+    """
     target = run / "checkpoints" / folder_name(step)
     with runs.atomic_dir(target) as folder:
-        model.save_pretrained(folder)
+        plain(model).save_pretrained(folder, state_dict=merged_state(model))
         tokenizer.save_pretrained(folder)
     return target
 
 
-def save_state(run: Path, step: int, optimizer, trainer_state: TrainerState) -> None:
+def save_state(run: Path, step: int, model, optimizer, trainer_state: TrainerState) -> None:
     """What resuming after `step` needs besides its checkpoint; older states go once it is whole."""
     checkpoint = run / "checkpoints" / folder_name(step)
     target = run / "state" / folder_name(step)
     with runs.atomic_dir(target) as folder:
         folder = Path(folder)
-        tensors = {
-            f"{index}.{key}": value.detach().cpu().contiguous()
-            for index, moments in optimizer.state_dict()["state"].items()
-            for key, value in moments.items()
-        }
-        save_file(tensors, folder / "optimizer.safetensors")
+        moments = optimizer.state_dict()["state"].items()
+        save_file(
+            {f"{index}.{key}": value for index, kept in moments for key, value in _flat(kept)},
+            folder / "optimizer.safetensors",
+        )
+        save_adapter(model, folder / ADAPTER)
         kept = dataclasses.replace(trainer_state, log_history=[])
         kept.save_to_json(str(folder / "trainer_state.json"))
         files = {f"state/{target.name}/{p.name}": p for p in folder.iterdir()}
@@ -109,16 +117,32 @@ def rewind(run: Path, step: int, rows: int) -> None:
     runs.write_text(metrics, b"".join(lines[:rows]).decode())
 
 
-def load_weights(model: torch.nn.Module, checkpoint: Path) -> None:
-    """The checkpoint's weights into `model`, bit for bit."""
-    load_model(model, checkpoint / "model.safetensors", strict=False)
+def load_weights(model: torch.nn.Module, run: Path, state: Path) -> None:
+    """What is trained, as it was at that state, into `model`, bit for bit."""
+    if (state / ADAPTER).exists():
+        load_adapter(model, state / ADAPTER)
+    else:
+        checkpoint = run / "checkpoints" / state.name
+        load_model(model, checkpoint / "model.safetensors", strict=False)
 
 
 def load_optimizer(optimizer, state: Path) -> None:
     """The saved moments into a fresh optimiser over the same parameters."""
     loaded = optimizer.state_dict()
-    moments: dict[int, dict[str, torch.Tensor]] = {}
+    moments: dict[int, dict[str, Any]] = {}
     for name, tensor in load_file(state / "optimizer.safetensors").items():
-        index, key = name.split(".")
-        moments.setdefault(int(index), {})[key] = tensor
+        index, *keys, last = name.split(".")
+        place = moments.setdefault(int(index), {})
+        for key in keys:
+            place = place.setdefault(key, {})
+        place[last] = tensor.item() if tensor.dtype == torch.int64 else tensor
     optimizer.load_state_dict({**loaded, "state": moments})
+
+
+def _flat(moments: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
+    """Named tensors; bitsandbytes counts steps in ints, nests what is in 8 bits, shares tables."""
+    for key, value in moments.items():
+        if isinstance(value, dict):
+            yield from ((f"{key}.{inner}", tensor.clone()) for inner, tensor in _flat(value))
+        else:
+            yield key, torch.as_tensor(value).detach().cpu().contiguous()

@@ -27,6 +27,7 @@ from transformers import DynamicCache, PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
 from onerl import loss, runs, state
+from onerl.adapters import lora_config, plain
 from onerl.batches import DataOrder, chunks, token_weights
 from onerl.recipe import Recipe
 from onerl.rewards import reward_function
@@ -85,18 +86,21 @@ class OneShotTrainer(GRPOTrainer):
                 f"backend = {recipe.backend!r}: not built yet; allowed: auto, torch, transformers"
             )
         self.recipe, self.out, self.update_norm = recipe, Path(out), UpdateNorm()
+        torch.manual_seed(recipe.seed)  # adapters begin at random, before TRL sets its seed
         super().__init__(
             model=str(model),
             reward_funcs=reward_function(recipe),
             args=trl_config(recipe, out),
             train_dataset=examples,
             callbacks=[self.update_norm, *callbacks],
+            peft_config=lora_config(recipe),
         )
         self.remove_callback(PrinterCallback)
-        self.vocabulary = self.model.config.get_text_config().vocab_size
+        policy = plain(self.accelerator.unwrap_model(self.model))
+        self.vocabulary = policy.config.get_text_config().vocab_size
         self.own_sampler = None
         if recipe.backend != "transformers":
-            self.own_sampler = SharedPromptSampler(self.accelerator.unwrap_model(self.model))
+            self.own_sampler = SharedPromptSampler(policy)
 
     @property
     def rollout_step(self) -> int:
@@ -167,7 +171,7 @@ class OneShotTrainer(GRPOTrainer):
         cache, head = None, prompt
         if len(prompt) > 1 and not self.args.gradient_checkpointing:  # which forbids a cache
             cache, head = DynamicCache(), prompt[-1:]
-            backbone = self.accelerator.unwrap_model(model).base_model
+            backbone = self.accelerator.unwrap_model(model).get_decoder()
             with self.accelerator.autocast():
                 past = backbone(input_ids=prompt[None, :-1], use_cache=True).past_key_values
             for index, layer in enumerate(past.layers):
@@ -345,7 +349,7 @@ class OneShotTrainer(GRPOTrainer):
             self._save_rollouts(step)
             policy = self.accelerator.unwrap_model(self.model)
             state.save_checkpoint(self.out, step, policy, self.processing_class)
-            state.save_state(self.out, step, self.optimizer, self.state)
+            state.save_state(self.out, step, policy, self.optimizer, self.state)
         self.accelerator.wait_for_everyone()
 
     def _save_rollouts(self, step: int) -> None:
@@ -367,8 +371,7 @@ class OneShotTrainer(GRPOTrainer):
         part.replace(part.with_suffix(".parquet"))
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
-        name = Path(resume_from_checkpoint).name
-        state.load_weights(model or self.model, self.out / "checkpoints" / name)
+        state.load_weights(model or self.model, self.out, Path(resume_from_checkpoint))
 
     def _load_optimizer_and_scheduler(self, checkpoint):
         """Also restores TRL's count of updates, which it forgets (the rate is constant)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -9,6 +10,17 @@ import torch
 from trl import GRPOConfig
 
 from onerl.recipe import Recipe
+
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw-8bit": "adamw_bnb_8bit"}
+
+
+def check_optimizer(recipe: Recipe) -> None:
+    """Raises ValueError when the recipe's optimiser needs a package that is not installed."""
+    if recipe.optimizer == "adamw-8bit" and importlib.util.find_spec("bitsandbytes") is None:
+        raise ValueError(
+            "optimizer = 'adamw-8bit': needs the package bitsandbytes, which is not installed;"
+            " pip install 'onerl[8bit]', or set optimizer to adamw"
+        )
 
 
 def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
@@ -27,6 +39,7 @@ def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
         temperature=recipe.temperature,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="constant",
+        optim=OPTIMIZERS[recipe.optimizer],
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm,
         epsilon=recipe.epsilon,
