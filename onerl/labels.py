@@ -4,7 +4,7 @@ The paper changes "the number by a random amount of at most 10 and possibly flip
 fractions the same is done to numerator and denominator". What it does not state is ours: the
 amount is a whole number, a label with several numbers has each of them changed, a label without
 any becomes a whole number of at most 10, and a draw that the verifier would still accept, or could
-not read, is drawn again.
+not read, or that divides by zero, is drawn again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from onerl.verifier import verify
 
 LARGEST_CHANGE = 10
 NUMBER = re.compile(r"\d+(?:\.\d+)?")
+OVER_ZERO = re.compile(r"\\[dt]?frac\{[^{}]*\}\{0(?:\.0+)?\}|/ *0(?:\.0+)?(?![\d.])")
 
 
 def corrupted(problems: Sequence[Problem], share: float, seed: int) -> list[Problem]:
@@ -51,13 +52,14 @@ def wrong_label(label: str, rng: random.Random) -> str:
         elif rng.random() < 0.5:
             wrong = wrong[1:] if wrong.startswith("-") else f"-{wrong}"
         box = f"\\boxed{{{wrong}}}"
-        if verify(box, wrong) and not verify(box, label):
+        if verify(box, wrong) and not verify(box, label) and not OVER_ZERO.search(wrong):
             return wrong
     raise ValueError(f"no wrong label found for {label!r}")
 
 
 def _changed(number: str, rng: random.Random) -> str:
-    """The number plus or minus 1 to 10, not below zero, with the decimals it had."""
+    """The number plus or minus 1 to 10, without a sign, with the decimals it had."""
     decimals = len(number.partition(".")[2])
-    value = float(number) + rng.choice((-1, 1)) * rng.randint(1, LARGEST_CHANGE)
-    return f"{abs(value):.{decimals}f}"
+    amounts = range(-LARGEST_CHANGE, LARGEST_CHANGE + 1)
+    others = [f"{abs(float(number) + amount):.{decimals}f}" for amount in amounts]
+    return rng.choice([other for other in others if float(other) != float(number)])
