@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
+import torch
 from torch.utils.data import Sampler
 
 from onerl.recipe import Recipe
@@ -65,7 +66,27 @@ def chunks(
     return groups
 
 
-def micro_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
+def fingerprints(prompt_ids, prompt_mask, completion_ids, completion_mask) -> torch.Tensor:
+    """A number per rollout, from its tokens alone: the same in any row, process and padding.
+
+    All four have shape (rollouts, tokens), prompts padded on the left and completions on the
+    right; the result is int64, of shape (rollouts,).
+    """
+    total = torch.zeros(len(prompt_ids), dtype=torch.int64, device=prompt_ids.device)
+    for ids, mask, first, step in (
+        (prompt_ids.flip(1), prompt_mask.flip(1), -1, -1),
+        (completion_ids, completion_mask, 0, 1),
+    ):
+        place = first + step * torch.arange(ids.shape[1], device=ids.device)
+        mixed = ids.long() * 0x2545F4914F6CDD1D + place * 0x1B873593CC9E2D51
+        mixed = (mixed ^ (mixed >> 29)) * 0x27D4EB2F165667C5
+        total += ((mixed ^ (mixed >> 32)) * mask).sum(1)
+    return total
+
+
+def micro_batches(
+    lengths: Sequence[int], budget: int, content: Sequence | None = None
+) -> list[list[int]]:
     """Sequences packed into as few micro-batches of `budget` tokens as their total allows.
 
     Each sequence, longest first, goes to the micro-batch with the fewest tokens. The released
@@ -73,17 +94,25 @@ def micro_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
 
     Args:
         lengths: tokens of prompt and completion of each sequence.
+        content: orders sequences of one length, so that the packing depends on the sequences and
+            not on the order they stand in; without it, their order decides.
     """
     count = min(len(lengths), -(-sum(lengths) // budget))
     heap = [(0, i, []) for i in range(max(1, count))]
-    for row in sorted(range(len(lengths)), key=lambda row: -lengths[row]):
+    content = content if content is not None else range(len(lengths))
+    for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], content[row])):
         tokens, i, rows = heapq.heappop(heap)
         rows.append(row)
         heapq.heappush(heap, (tokens + lengths[row], i, rows))
     return [rows for _, _, rows in sorted(heap, key=lambda item: item[1])]
 
 
-def token_weights(prompts: Sequence[int], completions: Sequence[int], budget: int) -> list[float]:
+def token_weights(
+    prompts: Sequence[int],
+    completions: Sequence[int],
+    budget: int,
+    content: Sequence | None = None,
+) -> list[float]:
     """The weight in the loss of each completion token, per sequence (reference 2.2).
 
     A mean over the completion tokens of its micro-batch, times the micro-batch's share of the
@@ -92,10 +121,11 @@ def token_weights(prompts: Sequence[int], completions: Sequence[int], budget: in
     Args:
         prompts, completions: lengths in tokens, of all sequences of an update.
         budget: tokens of a micro-batch.
+        content: see `micro_batches`.
     """
     weights = [0.0] * len(completions)
     totals = [p + c for p, c in zip(prompts, completions, strict=True)]
-    for rows in micro_batches(totals, budget):
+    for rows in micro_batches(totals, budget, content):
         tokens = sum(completions[row] for row in rows)
         for row in rows:
             weights[row] = len(rows) / len(completions) / max(tokens, 1)

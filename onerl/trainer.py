@@ -28,7 +28,7 @@ from trl import GRPOTrainer
 
 from onerl import loss, runs, state
 from onerl.adapters import lora_config, plain
-from onerl.batches import DataOrder, chunks, token_weights
+from onerl.batches import DataOrder, chunks, fingerprints, token_weights
 from onerl.recipe import Recipe
 from onerl.rewards import reward_function
 from onerl.sampler import SharedPromptSampler, stream_seed
@@ -267,13 +267,17 @@ class OneShotTrainer(GRPOTrainer):
 
     def _token_weights(self, batch) -> torch.Tensor:
         """Of the rollouts of this process; the micro-batches are packed from those of all."""
-        masks = batch["prompt_mask"], batch["completion_mask"]
-        lengths = torch.stack([mask.sum(1) for mask in masks], 1)
-        prompts, completions = self.accelerator.gather(lengths).T.tolist()
-        weights = token_weights(prompts, completions, self.recipe.micro_batch_tokens)
-        first = self.accelerator.process_index * len(lengths)
-        mine = torch.tensor(weights[first : first + len(lengths)], device=lengths.device)
-        return mine * self.accelerator.num_processes  # gradients are averaged over processes
+        keys = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
+        columns = [batch[key].sum(1) for key in keys[1::2]]
+        columns += [fingerprints(*(batch[key] for key in keys))]
+        columns += [batch["advantages"].float().view(torch.int32).long()]
+        rows = self.accelerator.gather(torch.stack(columns, 1)).tolist()
+        prompts, completions = ([row[i] for row in rows] for i in (0, 1))
+        weights = token_weights(prompts, completions, self.recipe.micro_batch_tokens, rows)
+        mine = len(columns[0])
+        weights = weights[self.accelerator.process_index * mine :][:mine]
+        # gradients are averaged over processes
+        return torch.tensor(weights, device=columns[0].device) * self.accelerator.num_processes
 
     def _compute_loss(self, model, inputs):
         """The chunk's share of the loss, the terms added to `self.terms`."""
