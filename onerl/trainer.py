@@ -26,12 +26,12 @@ import trl.trainer.utils
 from transformers import DynamicCache, PrinterCallback, TrainerCallback
 from trl import GRPOTrainer
 
-from onerl import loss, runs, state
+from onerl import loss, rollouts, runs, state
 from onerl.adapters import lora_config, plain
 from onerl.batches import DataOrder, chunks, fingerprints, token_weights
 from onerl.recipe import Recipe
 from onerl.rewards import reward_function
-from onerl.sampler import SharedPromptSampler, stream_seed
+from onerl.sampler import stream_seed
 from onerl.trl_config import trl_config
 
 STATUSES = ("ok", "no-answer", "unparseable", "timeout")  # counted in every row, even when 0
@@ -77,14 +77,11 @@ class OneShotTrainer(GRPOTrainer):
     Writes metrics.jsonl, rollouts/, checkpoints/ and state/ into the folder `out`.
     `trainer.train(resume_from_checkpoint=...)` takes a folder of state/ (see `onerl.state`).
 
-    Raises ValueError for a backend that is not built yet, or that this model does not support.
+    Raises ValueError for a backend that is not installed, or that this model does not support.
     """
 
     def __init__(self, recipe: Recipe, model: str, examples, out: Path, callbacks=()):
-        if recipe.backend not in ("auto", "torch", "transformers"):
-            raise ValueError(
-                f"backend = {recipe.backend!r}: not built yet; allowed: auto, torch, transformers"
-            )
+        rollouts.backend_for(recipe.backend, recipe.model)  # before the model is loaded
         self.recipe, self.out, self.update_norm = recipe, Path(out), UpdateNorm()
         torch.manual_seed(recipe.seed)  # adapters begin at random, before TRL sets its seed
         super().__init__(
@@ -98,9 +95,7 @@ class OneShotTrainer(GRPOTrainer):
         self.remove_callback(PrinterCallback)
         policy = plain(self.accelerator.unwrap_model(self.model))
         self.vocabulary = policy.config.get_text_config().vocab_size
-        self.own_sampler = None
-        if recipe.backend != "transformers":
-            self.own_sampler = SharedPromptSampler(policy)
+        self.own_sampler = rollouts.training_sampler(recipe, policy, self)
 
     @property
     def rollout_step(self) -> int:
@@ -127,30 +122,26 @@ class OneShotTrainer(GRPOTrainer):
     def _generate_single_turn(
         self, prompt_ids, images, multimodal_fields, num_generations, has_tool_images=False
     ):
-        """Samples with the shared-prompt sampler, each rollout from its own stream."""
+        """Samples with the recipe's backend, each rollout from its own stream."""
         started = time.perf_counter()
         if self.own_sampler is None:
             completions, logprobs = super()._generate_single_turn(
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images
             )
         else:
-            first = self.accelerator.process_index * len(prompt_ids)
-            groups = defaultdict(list)
-            for row, prompt in enumerate(prompt_ids):
-                groups[tuple(prompt)].append(row)
-            rows = [row for group in groups.values() for row in group]
-            step, seed = self.rollout_step, self.recipe.seed
-            rollouts = self.own_sampler.sample(
-                list(groups),
-                [len(group) for group in groups.values()],
+            rollouts.refresh(self.own_sampler, self.model)
+            sampled = rollouts.sample_rows(
+                self.own_sampler,
+                prompt_ids,
+                seed=self.recipe.seed,
+                step=self.rollout_step,
+                first=self.accelerator.process_index * len(prompt_ids),
                 max_new_tokens=self.max_completion_length,
                 temperature=self.temperature,
                 eos_ids=set(self.eos_token_ids),
-                seeds=[stream_seed(seed, step, first + row) for row in rows],
             )
-            by_row = dict(zip(rows, rollouts, strict=True))
-            completions = [by_row[row].token_ids for row in range(len(rows))]
-            logprobs = [by_row[row].logprobs for row in range(len(rows))]
+            completions = [rollout.token_ids for rollout in sampled]
+            logprobs = [rollout.logprobs for rollout in sampled]
         self.seconds["rollout"] = time.perf_counter() - started
         return completions, logprobs
 
@@ -293,6 +284,9 @@ class OneShotTrainer(GRPOTrainer):
             "entropy": (entropies, -recipe.entropy_coef),
             "clip_frac": (clipped.float(), 0.0),
         }
+        if "sampling_per_token_logps" in inputs:  # not with backend transformers
+            mismatch = (old - inputs["sampling_per_token_logps"]).abs()
+            parts["sampler_mismatch"] = mismatch, 0.0
         total = torch.zeros((), device=mask.device)
         for name, (values, coefficient) in parts.items():
             term = (values * weights).sum()
@@ -338,6 +332,7 @@ class OneShotTrainer(GRPOTrainer):
             "grad_norm": logs["grad_norm"],
             "update_norm": self.update_norm.value,
             **{key: means[key] for key in ("completion_length", "truncated", "clip_frac")},
+            **{key: means[key] for key in ("sampler_mismatch",) if key in means},
             **{f"status/{name}": counts[name] for name in (*STATUSES, *sorted(counts))},
             "learning_rate": logs["learning_rate"],
             **{f"seconds/{name}": value for name, value in self.seconds.items()},

@@ -1,0 +1,184 @@
+"""vLLM samples what the trainer scores: run by `make test-vllm`, in an environment that has vLLM.
+
+On a CPU with vllm-cpu, or on a GPU. Covered: the colocated engine, alone, in training and in
+evaluation. A server is started only where VLLM_SERVER_TEST is set, and its weight sync needs two
+GPUs. Not covered: tensor parallelism, sleep mode, several processes.
+"""
+
+import os
+
+import pytest
+
+pytest.importorskip("vllm")
+os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GB; a CPU engine takes half the machine
+
+import torch
+from accelerate import Accelerator
+from conftest import character_tokenizer, tiny_model
+
+import onerl
+from onerl import rollouts
+from onerl.sampler import stream_seed
+from onerl.vllm_sampler import VllmSampler
+
+PROMPTS = [[5, 40, 6, 41, 7, 42, 8, 43], [*range(10, 50)]]
+EOS = 1
+SHAPE = {"hidden_size": 128}  # heads of 32, the smallest that vLLM's CPU attention has
+TEMPERATURE = 0.6
+
+
+def saved(folder, **changes):
+    """A model with tied embeddings unless `changes` say otherwise, as a checkpoint."""
+    tiny_model(**SHAPE, **changes).save_pretrained(folder)
+    character_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    folder = saved(tmp_path_factory.mktemp("tied"))
+    sampler = VllmSampler(
+        str(folder), Accelerator(), max_length=256, memory=0.2, dtype="float32", tensor_parallel=1
+    )
+    yield sampler
+    sampler.close()
+
+
+def sample(engine, seeds, temperature=TEMPERATURE, max_new_tokens=60, prompts=PROMPTS[:1], **how):
+    """One rollout per seed, shared evenly by the prompts."""
+    counts = [len(seeds) // len(prompts)] * len(prompts)
+    return engine.sample(
+        prompts,
+        counts,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        eos_ids={EOS},
+        seeds=seeds,
+        **how,
+    )
+
+
+def logprobs(model, rollout, temperature=TEMPERATURE, prompts=PROMPTS):
+    """The rollout's tokens scored by transformers, in float64."""
+    prompt = prompts[rollout.prompt_index]
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + rollout.token_ids])).logits[0].double()
+    scored = (logits[len(prompt) - 1 : -1] / temperature).log_softmax(-1)
+    return scored.gather(1, torch.tensor(rollout.token_ids)[:, None]).squeeze(1)
+
+
+def mismatch(model, sampled, temperature=TEMPERATURE):
+    """Mean absolute difference of log-probabilities, over all tokens."""
+    pairs = [(logprobs(model, r, temperature), torch.tensor(r.logprobs)) for r in sampled]
+    return torch.cat([(ours - theirs).abs() for ours, theirs in pairs]).mean().item()
+
+
+def streams(step, count, seed=0):
+    return [stream_seed(seed, step, i) for i in range(count)]
+
+
+def test_vllm_and_transformers_agree_on_the_log_probabilities_of_sampled_tokens(engine):
+    engine.sync(tiny_model(**SHAPE))
+    sampled = sample(engine, streams(0, 16), prompts=PROMPTS)
+    assert [r.prompt_index for r in sampled] == [0] * 8 + [1] * 8
+    assert mismatch(tiny_model(**SHAPE), sampled) < 1e-4  # 0.01 is asked for
+
+
+def test_a_seed_gives_its_tokens_whatever_is_sampled_beside_it(engine):
+    engine.sync(tiny_model(**SHAPE))
+    seeds = streams(1, 6)
+    assert any(seed < 0 for seed in streams(1, 64)), "negative seeds are among those used"
+    once = [r.token_ids for r in sample(engine, seeds)]
+    again = [r.token_ids for r in sample(engine, seeds[::-1] + streams(2, 3))]
+    assert once == again[:6][::-1]
+    assert len({tuple(ids) for ids in once}) == 6, "rollouts of one prompt differ"
+    other = [r.token_ids for r in sample(engine, streams(1, 6, seed=1))]
+    assert not {tuple(ids) for ids in once} & {tuple(ids) for ids in other}
+
+
+def test_after_a_sync_vllm_samples_from_the_changed_weights(engine):
+    old, new = tiny_model(**SHAPE), tiny_model(seed=1, **SHAPE)
+    engine.sync(old)
+    before = sample(engine, streams(3, 4))
+    greedy = sample(engine, streams(3, 1), temperature=0)
+    engine.sync(new)
+    after = sample(engine, streams(3, 4))
+    assert mismatch(old, before) < 1e-4
+    assert mismatch(new, after) < 1e-4
+    assert mismatch(old, after) > 1
+    (chosen,) = sample(engine, streams(3, 1), temperature=0)
+    assert chosen.token_ids != greedy[0].token_ids
+    assert mismatch(new, [chosen], temperature=1) < 1e-4
+    for layer in (0, 1):  # a small change in one place, as an optimiser makes it
+        with torch.no_grad():
+            new.model.layers[layer].mlp.down_proj.weight.mul_(1.05)
+        engine.sync(new)
+        assert mismatch(new, sample(engine, streams(4, 4))) < 1e-4
+
+
+def test_an_end_token_and_the_token_limit_are_told_apart(engine):
+    model = tiny_model(**SHAPE)
+    engine.sync(model)
+    sampled = sample(engine, streams(5, 64), max_new_tokens=30, temperature=1.0)
+    ends = {"stop": 0, "length": 0}
+    for rollout in sampled:
+        ends[rollout.finish] += 1
+        assert (rollout.token_ids[-1] == EOS) == (rollout.finish == "stop")
+        assert EOS not in rollout.token_ids[:-1]
+        assert len(rollout.logprobs) == len(rollout.token_ids)
+        assert rollout.finish == "stop" or len(rollout.token_ids) == 30
+    assert min(ends.values()) > 0
+
+
+def test_only_the_given_end_tokens_stop_and_not_those_of_the_model(engine):
+    engine.sync(tiny_model(**SHAPE))
+    seeds = streams(5, 64)
+    how = {"max_new_tokens": 30, "temperature": 1.0, "seeds": seeds}
+    ended = [r for r in sample(engine, **how) if r.finish == "stop"]
+    through = engine.sample(PROMPTS[:1], [64], eos_ids={90}, **how)
+    assert ended
+    assert any(EOS in rollout.token_ids[:-1] for rollout in through)
+    assert all(r.finish == "length" or r.token_ids[-1] == 90 for r in through)
+
+
+def test_wrong_requests_are_refused(engine):
+    with pytest.raises(ValueError, match="expected 2 seeds"):
+        engine.sample(PROMPTS[:1], [2], max_new_tokens=4, temperature=1.0, eos_ids={EOS}, seeds=[1])
+    with pytest.raises(ValueError, match="at least one token"):
+        sample(engine, [1], prompts=[[]])
+    with pytest.raises(ValueError, match=r"vllm_tensor_parallel = 2: must divide"):
+        VllmSampler("no such model", engine.accelerator, tensor_parallel=2)
+
+
+def test_two_steps_of_training_go_through_vllm(tmp_path, monkeypatch):
+    folder = saved(tmp_path / "untied", tie_word_embeddings=False)
+    synced = []
+    sync = VllmSampler.sync
+    monkeypatch.setattr(VllmSampler, "sync", lambda self, m: (synced.append(1), sync(self, m)))
+    recipe = onerl.Recipe(
+        model=str(folder),
+        prompt="world",
+        examples={"problem": "What is 1+1?", "answer": "2"},
+        reward="random",
+        steps=2,
+        save_every=1,
+        prompts_per_step=2,
+        num_generations=4,
+        max_completion_length=16,
+        temperature=TEMPERATURE,
+        learning_rate=1e-2,
+        backend="vllm",
+        vllm_memory=0.2,
+    )
+    variables = {**os.environ}
+    run = onerl.train(recipe, tmp_path / "run", progress=False)
+    assert len(synced) == 2
+    assert (run.metrics["update_norm"] > 0.1).all()
+    assert (run.metrics["sampler_mismatch"] < 1e-4).all()
+    assert (run.metrics["sampler_mismatch"] > 0).all()
+    launch = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    assert all(os.environ.get(name) == variables.get(name) for name in launch)
+    last = rollouts.sampler_for("vllm", run.checkpoints[-1][1])
+    trained = type(tiny_model()).from_pretrained(run.checkpoints[-1][1])
+    assert mismatch(trained, sample(last, streams(6, 4))) < 1e-4
+    last.close()
