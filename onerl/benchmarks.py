@@ -6,6 +6,7 @@ r"""Problems to be tested on, by name; `onerl.problems.benchmark` is the same fu
     benchmark("arc_easy")           and arc_challenge: science questions, answered by a letter
     benchmark("clean-arithmetic")   generated here, so in no corpus; "clean-arithmetic:7" is seed 7
     benchmark("world")              the embedded world's 1,000 held-out problems
+    benchmark("world-sampled")      the same, sampled instead of greedy
     benchmark("world-selection")    200 of its pool, to choose a checkpoint on
     benchmark("dsr-selection")      200 of DSR-sub, the same for real models
 
@@ -120,7 +121,7 @@ READERS: dict[str, Callable[[Mapping], Fields]] = {
     "arc_easy": _arc,
     "arc_challenge": _arc,
 }
-NAMES = ("world", *READERS, "clean-arithmetic", *SELECTION_SETS)
+NAMES = ("world", "world-sampled", *READERS, "clean-arithmetic", *SELECTION_SETS)
 
 
 def benchmark(name: str) -> list[Problem]:
@@ -131,7 +132,7 @@ def benchmark(name: str) -> list[Problem]:
             whose id is another row's, which are counted and named.
         FileNotFoundError: its file is neither in ONERL_DATA nor on the hub.
     """
-    if name == "world":
+    if name in ("world", "world-sampled"):  # the same problems, by another protocol
         from onerl import world
 
         return world.heldout()
