@@ -11,6 +11,9 @@ import pytest
 from onerl import paper, problems
 from onerl.problems import PI1, Problem, benchmark, examples, ranking
 from onerl.prompts import SUFFIX
+from onerl.recipe import Recipe
+from onerl.train import training_rows
+from onerl.verifier import verify
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("ONERL_DATA"), reason="ONERL_DATA does not name the released data"
@@ -167,6 +170,42 @@ def test_sets_have_the_size_they_say_and_broken_labels_are_left_out_aloud(caplog
     assert "265" in caplog.text
     assert "1187" in caplog.text
     assert all(p.answer for p in pool)
+
+
+@needs_data
+def test_dsr_sub_all_holds_the_broken_labels_and_trains_on_them(caplog):
+    """Asked for by name they are kept, as in the paper's own run; they can never be rewarded."""
+    pool = examples("dsr_sub_all")
+    assert len(pool) == 1209
+    assert pool[265].answer == ""
+    assert not verify(f"\\boxed{{{pool[1187].answer}}}", pool[1187].answer)
+    assert [p for i, p in enumerate(pool) if i not in (265, 1187)] == examples("dsr_sub")
+    assert len(training_rows(Recipe(examples="dsr_sub_all"))) == 1209
+
+
+@needs_data
+def test_random16_is_drawn_by_its_seed():
+    assert examples("random16:16") == examples("random16")
+    assert {p.id for p in examples("random16:7")} != {p.id for p in examples("random16")}
+    assert len({p.id for p in examples("random16:7")}) == 16
+
+
+def test_maths_training_set_comes_from_its_file_and_bad_rows_are_named(monkeypatch, tmp_path):
+    rows = [
+        {"problem": "1+1?", "solution": r"so \boxed{2}", "type": "Algebra"},
+        {"problem": "1+2?", "solution": "so 3", "type": "Algebra"},
+    ]
+    file = tmp_path / "math_train" / "train.jsonl"
+    file.parent.mkdir()
+    file.write_text(json.dumps(rows[0]) + "\n")
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path))
+    assert examples("math_train") == [Problem("math_train/0", "1+1?", "2", "Algebra", "math_train")]
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(ValueError, match=r"math_train: 1 rows lack .*: 1"):
+        examples("math_train")
+    file.unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks the file .*train\.jsonl"):
+        examples("math_train")
 
 
 @needs_data

@@ -8,6 +8,7 @@ import pytest
 from onerl.problems import PI1
 from onerl.prompts import STRINGS, SUFFIX, family_of, prompt_for, prompt_sha256
 from onerl.recipe import Recipe
+from onerl.train import training_rows
 
 TRAIN_PI1 = (
     "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}."
@@ -26,6 +27,30 @@ def test_the_training_prompt_of_pi1_is_the_papers():
         prompt_sha256(TRAIN_PI1)
         == "f25b8e0e2ffa5fe76d23c242b544574b48d01b332840d9cfa35d9095dd58955e"
     )
+
+
+def test_llama_and_r1_are_trained_with_their_own_template_and_the_suffix():
+    assert prompt_for("Q", "llama-3.2", "train") == (
+        "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\nCutting Knowledge Date:"
+        " December 2023\nToday Date: 17 Apr 2025\n\n<|eot_id|><|start_header_id|>user"
+        "<|end_header_id|>\n\nQ Let's think step by step and output the final answer within"
+        " \\boxed{}.<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n"
+    )
+    assert prompt_for("Q", "r1-distill", "train") == (
+        "<｜begin▁of▁sentence｜><｜User｜>Q Let's think step by step and output the final answer"
+        " within \\boxed{}.<｜Assistant｜><think>\n"
+    )
+
+
+def test_without_the_suffix_a_training_prompt_is_the_question_alone():
+    bare = prompt_for(PI1.question, "qwen2.5-math", "train", suffix=False)
+    assert bare == TRAIN_PI1.replace(SUFFIX, "")
+    assert bare == prompt_for(PI1.question, "qwen2.5-math", "eval")
+    for family in ("llama-3.2", "r1-distill", "qwen2.5"):
+        with_it = prompt_for("Q", family, "train")
+        assert prompt_for("Q", family, "train", suffix=False) == with_it.replace(SUFFIX, "")
+    (row,) = training_rows(Recipe(suffix=False))
+    assert row["prompt"] == bare
 
 
 def test_qwen_is_evaluated_without_the_suffix():
@@ -115,6 +140,7 @@ def test_another_chat_model_is_prompted_by_its_own_template(tmp_path):
             return f"<user>{messages[0]['content']}<assistant>"
 
     assert prompt_for("Q", Tokenizer(), "eval") == "<user>Q<assistant>"
+    assert prompt_for("Q", "chat", "train", Tokenizer(), suffix=False) == "<user>Q<assistant>"
     assert prompt_for("Q", "chat", "train", Tokenizer()) == f"<user>Q{SUFFIX}<assistant>"
 
 

@@ -43,7 +43,13 @@ def test_format_pays_for_any_extractable_answer_but_not_for_the_prompts_boxes():
     assert paid[4] == 0.0
 
 
-@pytest.mark.parametrize("kind", ["outcome", "format", "random"])
+def test_wrong_pays_for_a_readable_answer_that_is_not_the_label():
+    paid, _ = pay("wrong")
+    assert paid == [0.0, 1.0, 0.0, 0.0, 0.0]
+    assert pay("wrong", [r"\boxed{12.80}", r"\boxed{\frac{}}", r"\boxed{}"])[0] == [0.0] * 3
+
+
+@pytest.mark.parametrize("kind", ["outcome", "format", "random", "wrong"])
 def test_every_rollout_is_recorded_whatever_the_reward(kind):
     _, records = pay(kind)
     assert records["correct"][:2] == [True, False]

@@ -127,7 +127,7 @@ def paper_loss(model, batch, rewards, policy, beta, entropy_coef, budget):
 def test_loss_and_gradient_are_the_papers(trainer, recipe, row, policy, beta, entropy_coef, budget):
     rewards = [0.0] * 8 if row == 13 else [1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 1.0]
     batch = rollouts(rewards)
-    assert [len(part) for part in packed(batch, budget)] == ([8] if budget > 60 else [3, 2, 3])
+    assert [len(part) for part in packed(batch, budget)] == ([8] if budget > 60 else [2, 3, 3])
     trainer.recipe = recipe.replace(
         policy_loss=policy, beta=beta, entropy_coef=entropy_coef, micro_batch_tokens=budget
     )
