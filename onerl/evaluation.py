@@ -1,8 +1,8 @@
 """How good is a model, and how sure are we: sampled answers in, a table with intervals out.
 
     report = evaluate(run.checkpoints[-1], benchmarks=["world"], out="outputs/demo/evaluation")
-    report.table        benchmark, metric, n, k, value, low, high  (percent; length in tokens)
-    report.by_category  accuracy per category
+    report.table        benchmark, metric, n, k, value, low, high, protocol, checkpoint
+    report.by_category  accuracy per category; by_level: per level of difficulty
     report.records      one row per sampled answer; `rescore` grades them again without the model
 
 Every answer is graded by the verifier that also gives the training reward. Beside accuracy stand
@@ -10,8 +10,13 @@ the numbers that tell a gain in format from a gain in reasoning: how many answer
 and the accuracy when the last number of an unboxed answer is accepted.
 
 A rollout's random stream depends on (seed, benchmark, problem, sample) alone. With `out`, answers
-are kept in parquet, a batch at a time, and an evaluation that was interrupted goes on behind the
-last whole batch.
+are kept in parquet, a batch at a time, and an evaluation that was interrupted goes on with the
+first problem that has none: what is lost is the batch in flight, and nothing that is on disk is
+sampled twice. A batch is sampled together, so its size bounds the loss: 256 answers or a million
+tokens, whichever is less.
+
+A selection set (`onerl.benchmarks.SELECTION_SETS`) is there to choose a checkpoint on
+(`onerl.choice`); the examples that the run was trained on are taken out of it.
 
 Weights are used in the precision they are stored in, as in the paper, whose Table 7 shows that it
 matters. Not covered: spread between training seeds (`onerl.intervals.seed_interval`).
@@ -25,62 +30,47 @@ import os
 import re
 import time
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from onerl.base_model import FOLDER
+from onerl.benchmarks import SELECTION_SETS
 from onerl.problems import Problem, benchmark, examples
 from onerl.prompts import family_of, prompt_for, prompt_sha256
+from onerl.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.report import Report, paired_difference
-from onerl.verifier import grade_many
+from onerl.verifier import bad_golds, grade_many
 
 __all__ = ["PROTOCOLS", "Protocol", "Report", "evaluate", "paired_difference", "rescore"]
 
 BATCH = 256  # rollouts sampled, graded and kept together
+BATCH_TOKENS = 2**20  # the most that they may be, together
 SAY_EVERY = 10  # seconds between two lines of progress
 
 LAST_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
 STOP_TOKENS = ("<|im_end|>", "<|endoftext|>", "</s>")
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How a benchmark is sampled: samples per problem, temperature (0 = greedy), longest answer."""
-
-    samples: int
-    temperature: float
-    max_completion_length: int
-
-
-GREEDY, AVG8 = Protocol(1, 0.0, 3072), Protocol(8, 0.6, 3072)
-PROTOCOLS = {
-    "world": Protocol(1, 0.0, 96),
-    "math500": GREEDY,
-    "minerva_math": GREEDY,
-    "olympiadbench": GREEDY,
-    "aime24": AVG8,
-    "aime25": AVG8,
-    "amc23": AVG8,
-}
-"""The paper's (appendix B.3, B.5); the embedded world's is ours."""
-
-
 def evaluate(
     model: str | Path | tuple[int, Path],
     benchmarks: str | Sequence[str] = ("world",),
     *,
+    protocol: str | None = None,
     samples: int | None = None,
     temperature: float | None = None,
+    top_p: float | None = None,
     max_completion_length: int | None = None,
     prompt: str = "auto",
     prefix: str = "",
     limit: int | None = None,
     seed: int = 0,
+    backend: str = "auto",
     out: str | Path | None = None,
     progress: bool = True,
 ) -> Report:
@@ -89,50 +79,70 @@ def evaluate(
     Args:
         model: "world" (the shipped base model), a folder, a hub id, or a (step, folder) pair from
             `Run.checkpoints`.
-        samples, temperature, max_completion_length: each benchmark's own protocol where None.
+        benchmarks: names of `onerl.benchmarks`, or examples of the embedded world ("world:pi1").
+        protocol: a name of `onerl.protocols.PROTOCOLS`; None: each benchmark's own.
+        samples, temperature, top_p, max_completion_length: the protocol's where None.
         prompt: a family of `onerl.prompts.STRINGS`; "auto" tells it by the model.
         prefix: text every answer is forced to begin with. With the careful opening on the
             untouched base model this gives the elicitation ceiling.
         limit: only so many problems of each benchmark, evenly spaced.
+        backend: "torch", "vllm", or "auto": vLLM where it and a GPU are there.
         out: folder that keeps the answers; what is there already is not sampled again.
         progress: print how far it is, every 10 seconds.
 
     Raises:
-        ValueError: an argument is out of range, a benchmark has an empty answer or a duplicated
-            id, or `out` holds answers that were sampled in another way.
+        ValueError: an argument is out of range, a benchmark has an empty answer, one that the
+            verifier cannot read, or a duplicated id, or `out` holds answers that were sampled in
+            another way.
+        FileNotFoundError: a benchmark's data is neither in ONERL_DATA nor on the hub.
     """
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    plans = [
-        (
-            name,
-            problems_of(name, limit),
-            _protocol(name, samples, temperature, max_completion_length),
-        )
-        for name in names
-    ]
-    if not plans:
+    if not names:
         raise ValueError("benchmarks: name at least one, for example ['world']")
-    answers, tables = _Answers(model, seed, prompt, prefix), []
-    for name, problems, protocol in plans:
+    answers = _Answers(model, seed, prompt, prefix, backend)
+    changes = {"samples": samples, "temperature": temperature, "top_p": top_p}
+    changes["max_completion_length"] = max_completion_length
+    plans = [(name, *protocol_for(name, protocol, **changes)) for name in names]
+    asked = [_untrained(name, problems_of(name, limit), answers.model) for name in names]
+    tables = []
+    for (name, label, how), problems in zip(plans, asked, strict=True):
         folder = None if out is None else Path(out) / name.replace(":", "-")
         if folder is not None:
-            _claim(folder, answers.settings | {"limit": limit} | asdict(protocol))
-        size = max(1, BATCH // protocol.samples)
-        said = time.monotonic()
-        for start in range(0, len(problems), size):
-            part = None if folder is None else folder / f"from-{start:05d}.parquet"
-            if part is not None and part.exists():
-                tables.append(pd.read_parquet(part))
-                continue
-            batch = problems[start : start + size]
-            rows = answers.sample(name, batch, protocol)
-            tables.append(_graded(rows, grade_many))
-            if part is not None:
-                _write_parquet(tables[-1], part)
-            if progress and time.monotonic() - said > SAY_EVERY:
-                said = time.monotonic()
-                print(f"{name}: {start + len(batch)} of {len(problems)} problems", flush=True)
-    return Report(pd.concat(tables, ignore_index=True))
+            _claim(folder, answers.settings | {"limit": limit} | asdict(how))
+        rows = pd.concat(_sampled(answers, name, problems, how, folder, progress))
+        order = {problem.id: place for place, problem in enumerate(problems)}
+        rows = rows.sort_values("problem", key=lambda ids: ids.map(order), kind="stable")
+        tables.append(rows.assign(protocol=label))
+    answers.close()
+    checkpoint = f"step {model[0]}" if isinstance(model, tuple) else "as given"
+    return Report(pd.concat(tables, ignore_index=True).assign(checkpoint=checkpoint))
+
+
+def _sampled(
+    answers: _Answers,
+    name: str,
+    problems: list[Problem],
+    how: Protocol,
+    folder: Path | None,
+    progress: bool,
+) -> Iterator[pd.DataFrame]:
+    """Graded answers, those that are kept already and then the others, a batch at a time."""
+    kept = [] if folder is None else [pd.read_parquet(f) for f in sorted(folder.glob("*.parquet"))]
+    yield from kept
+    done = {problem for part in kept for problem in part["problem"]}
+    waiting = [(place, p) for place, p in enumerate(problems) if p.id not in done]
+    fit = min(BATCH, BATCH_TOKENS // how.max_completion_length)
+    size = max(1, fit // how.samples)
+    said = time.monotonic()
+    for start in range(0, len(waiting), size):
+        batch = waiting[start : start + size]
+        rows = _graded(answers.sample(name, [problem for _, problem in batch], how), grade_many)
+        if folder is not None:
+            _write_parquet(rows, folder / f"from-{batch[0][0]:05d}.parquet")
+        yield rows
+        if progress and time.monotonic() - said > SAY_EVERY:
+            said = time.monotonic()
+            print(f"{name}: {batch[-1][0] + 1} of {len(problems)} problems", flush=True)
 
 
 def rescore(records: pd.DataFrame, grader: Callable[[str, str], bool] | None = None) -> Report:
@@ -158,16 +168,19 @@ def problems_of(name: str, limit: int | None = None) -> list[Problem]:
     With a limit only so many of them, evenly spaced.
 
     Raises:
-        ValueError: an answer is empty, an id occurs twice, or the limit is not positive.
+        ValueError: an answer is empty or does not accept itself, an id occurs twice, or the limit
+            is not positive. The problems are counted and named, and no score is given over the
+            others.
     """
     problems = examples(name) if name.startswith("world:") else benchmark(name)
     ids = [problem.id for problem in problems]
     doubled = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
-    empty = [problem.id for problem in problems if not problem.answer.strip()]
-    if not problems or doubled or empty:
+    wrong = [f"{i} is there {ids.count(i)} times" for i in doubled]
+    wrong += map(str, bad_golds((problem.id, problem.answer) for problem in problems))
+    if not problems or wrong:
         raise ValueError(
-            f"benchmark {name}: {len(problems)} problems, duplicated ids {doubled[:5]}, "
-            f"problems without an answer {empty[:5]}; a score over these rows would mean nothing"
+            f"benchmark {name}: {len(problems)} problems, {len(wrong)} that cannot be scored"
+            f" ({'; '.join(wrong[:5])}); a score over the others would mean nothing"
         )
     if limit is None or limit >= len(problems):
         return problems
@@ -176,17 +189,40 @@ def problems_of(name: str, limit: int | None = None) -> list[Problem]:
     return [problems[i * len(problems) // limit] for i in range(limit)]
 
 
+def _untrained(name: str, problems: list[Problem], model: str) -> list[Problem]:
+    """A selection set without the examples that the checkpoint's run was trained on."""
+    runs = [folder for folder in Path(model).resolve().parents[:2] if name in SELECTION_SETS]
+    for recipe in (run / "recipe.yaml" for run in runs if (run / "recipe.yaml").is_file()):
+        trained = examples(yaml.safe_load(recipe.read_text("utf-8"))["examples"])
+        questions = {problem.question for problem in trained}
+        left = [problem for problem in problems if problem.question not in questions]
+        if not left:
+            raise ValueError(
+                f"benchmark {name}: the run was trained on all of its {len(problems)} problems;"
+                " choose its checkpoint in another way"
+            )
+        return left
+    return problems
+
+
 class _Answers:
     """Samples answers; the model is loaded when the first one is needed.
 
     A finished evaluation therefore reads nothing but its records.
     """
 
-    def __init__(self, model: str | Path | tuple[int, Path], seed: int, prompt: str, prefix: str):
+    def __init__(
+        self,
+        model: str | Path | tuple[int, Path],
+        seed: int,
+        prompt: str,
+        prefix: str,
+        backend: str,
+    ):
         folder = model[1] if isinstance(model, tuple) else model
         self.model = str(FOLDER if folder == "world" else folder)
         self.family = family_of(self.model if prompt == "auto" else prompt)
-        self.seed, self.prefix, self.sampler = seed, prefix, None
+        self.seed, self.prefix, self.backend, self.sampler = seed, prefix, backend, None
 
     @cached_property
     def settings(self) -> dict:
@@ -195,24 +231,30 @@ class _Answers:
         return {"model": weights, "prompt": self.family, "prefix": self.prefix, "seed": self.seed}
 
     def _load(self) -> None:
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers import AutoConfig, AutoTokenizer, GenerationConfig
         from transformers.utils import logging
 
-        from onerl.sampler import SharedPromptSampler
+        from onerl.rollouts import sampler_for
 
         logging.disable_progress_bar()
         self.tokenizer = AutoTokenizer.from_pretrained(self.model)
-        model = AutoModelForCausalLM.from_pretrained(self.model)
-        model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
-        stops = [self.tokenizer.eos_token_id, model.generation_config.eos_token_id]
+        try:
+            given = GenerationConfig.from_pretrained(self.model)
+        except OSError:  # an older checkpoint, with the tokens in its config
+            given = AutoConfig.from_pretrained(self.model)
+        stops = [self.tokenizer.eos_token_id, given.eos_token_id]
         vocabulary = self.tokenizer.get_vocab()
         stops += [vocabulary.get(token) for token in STOP_TOKENS]
         self.stops = {int(i) for i in np.hstack([i for i in stops if i is not None])}
-        self.sampler = SharedPromptSampler(model)
+        self.sampler = sampler_for(self.backend, self.model)
+
+    def close(self) -> None:
+        """Give an engine's memory back."""
+        if hasattr(self.sampler, "close"):
+            self.sampler.close()
 
     def sample(self, name: str, problems: list[Problem], protocol: Protocol) -> pd.DataFrame:
-        """One row per sampled answer, not graded yet."""
+        """One row per sampled answer, not graded yet. `token_ids` are without a forced opening."""
         from onerl.sampler import stream_seed
 
         if self.sampler is None:
@@ -230,25 +272,29 @@ class _Answers:
             [protocol.samples] * len(problems),
             max_new_tokens=protocol.max_completion_length - forced,
             temperature=protocol.temperature,
+            top_p=protocol.top_p,
             eos_ids=self.stops,
             seeds=seeds,
         )
+        owners = np.repeat(np.arange(len(problems)), protocol.samples)
         return pd.DataFrame(
             {
                 "benchmark": name,
-                "problem": problems[i // protocol.samples].id,
-                "category": problems[i // protocol.samples].category,
-                "gold": problems[i // protocol.samples].answer,
-                "prompt_sha256": prompt_sha256(prompts[i // protocol.samples]),
+                "problem": problems[owner].id,
+                "category": problems[owner].category,
+                "level": problems[owner].level,
+                "gold": problems[owner].answer,
+                "prompt_sha256": prompt_sha256(prompts[owner]),
                 "sample": i % protocol.samples,
                 "seed": seeds[i],
                 "text": self.prefix
                 + self.tokenizer.decode(rollout.token_ids, skip_special_tokens=True),
                 "tokens": forced + len(rollout.token_ids),
+                "token_ids": np.array(rollout.token_ids, dtype=np.int32),
                 "finish": rollout.finish,
             }
-            for i, rollout in enumerate(rollouts)
-        )
+            for i, (owner, rollout) in enumerate(zip(owners, rollouts, strict=True))
+        ).astype({"level": "Int64"})
 
 
 def _graded(rows: pd.DataFrame, grade: Callable) -> pd.DataFrame:
@@ -276,30 +322,6 @@ def _graded(rows: pd.DataFrame, grade: Callable) -> pd.DataFrame:
     )
 
 
-def _protocol(name: str, samples, temperature, max_completion_length) -> Protocol:
-    """The benchmark's own protocol, with what the caller changed."""
-    given = {
-        "samples": samples,
-        "temperature": temperature,
-        "max_completion_length": max_completion_length,
-    }
-    protocol = replace(
-        PROTOCOLS.get(name.split(":")[0], GREEDY),
-        **{k: v for k, v in given.items() if v is not None},
-    )
-    if protocol.samples < 1 or protocol.temperature < 0 or protocol.max_completion_length < 1:
-        raise ValueError(
-            f"evaluation of {name}: {protocol} is out of range; allowed: samples >= 1, "
-            "temperature >= 0, max_completion_length >= 1"
-        )
-    if protocol.temperature == 0 and protocol.samples > 1:
-        raise ValueError(
-            f"evaluation of {name}: samples={protocol.samples} at temperature 0 would be the same "
-            "answer again; set temperature above 0 or samples to 1"
-        )
-    return protocol
-
-
 def _fingerprint(location: str) -> str:
     """sha256 over a folder's weights, so that kept answers are never taken for another model's."""
     digest = hashlib.sha256()
@@ -317,7 +339,7 @@ def _claim(folder: Path, settings: dict) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(file, json.dumps(settings, indent=1).encode())
         return
-    kept = json.loads(file.read_text())
+    kept = {"top_p": 1.0} | json.loads(file.read_text())  # older ones had no other
     changed = [
         f"{key} is {settings[key]!r} now and was {kept.get(key)!r}"
         for key in settings

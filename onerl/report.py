@@ -7,11 +7,13 @@ parquet, or graded again, is as good as a fresh one.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
 
+from onerl.benchmarks import PAPER_SETS, SELECTION_SETS
 from onerl.intervals import (
     Difference,
     Interval,
@@ -27,13 +29,16 @@ METRICS = {
     "boxed": "boxed",
     "truncated": "truncated",
     "reflection": "reflection",
+    "reflection_words": "reflection_words",
     "code": "code",
     "length": "tokens",
 }
 """Metric of the table: column of the records it is the mean of.
 
-reflection: share of answers with "rethink", "recheck" or "recalculate" (paper section 3.2.4).
-code: share of answers that reason in code. length: mean length in tokens; all others in percent.
+reflection: share of answers with "rethink", "recheck" or "recalculate"; reflection_words: how
+often these words occur in 100 answers. The paper's section 3.2.4 speaks of the first, the caption
+of its figure of the second; matched anywhere and in any case. code: share of answers that reason
+in code. length: mean length in tokens; all others in percent.
 """
 
 REFLECTION = re.compile("rethink|recheck|recalculate", re.IGNORECASE)
@@ -42,7 +47,8 @@ CODE = re.compile(
     r"|^\s*import\s+\w+(?:\s+as\s+\w+)?\s*$|^\s*from\s+\w+\s+import\b",
     re.IGNORECASE | re.MULTILINE,
 )
-TABLE_COLUMNS = ["benchmark", "metric", "n", "k", "value", "low", "high"]
+ESTIMATE = ["value", "low", "high"]
+TABLE_COLUMNS = ["benchmark", "metric", "n", "k", *ESTIMATE, "protocol", "checkpoint"]
 
 
 @dataclass(frozen=True)
@@ -55,43 +61,99 @@ class Report:
         """One number per problem, its mean over samples, indexed by problem id."""
         if metric not in METRICS:
             raise ValueError(f"metric: {metric!r} is unknown; allowed: {', '.join(METRICS)}")
-        rows = self.records[self.records["benchmark"] == benchmark]
+        rows = self._measured[self._measured["benchmark"] == benchmark]
         if rows.empty:
             found = ", ".join(self.benchmarks)
             raise ValueError(f"benchmark: {benchmark!r} is not in this report, which has {found}")
-        return _measured(rows).groupby(rows["problem"], sort=False)[METRICS[metric]].mean()
+        return rows.groupby("problem", sort=False)[METRICS[metric]].mean()
+
+    @cached_property
+    def _measured(self) -> pd.DataFrame:
+        """The records with the columns that are read off the text alone."""
+        texts, known = self.records["text"], self.records
+        return known.assign(
+            boxed=known["answer"].notna(),
+            truncated=known["finish"] == "length",
+            reflection=texts.str.contains(REFLECTION),
+            reflection_words=texts.str.count(REFLECTION),
+            code=texts.str.contains(CODE),
+        )
 
     @property
     def benchmarks(self) -> list[str]:
         return list(dict.fromkeys(self.records["benchmark"]))
 
+    @property
+    def averaged(self) -> list[str]:
+        """What an average is over: the paper's six sets, or else all that are test sets."""
+        tests = [name for name in self.benchmarks if name not in SELECTION_SETS]
+        return list(PAPER_SETS) if set(PAPER_SETS) <= set(tests) else tests
+
     @cached_property
     def table(self) -> pd.DataFrame:
-        """benchmark, metric, n problems, k samples each, value, 95 % interval over problems."""
+        """benchmark, metric, n problems, k samples each, value, 95 % interval over problems.
+
+        protocol and checkpoint say how the answers were sampled and how the model was chosen. The
+        interval knows nothing of a choice: that of a checkpoint chosen on the same problems is
+        too high. The average is a plain mean of benchmarks, and is there if they are one model's.
+        """
         rows = []
         for name in self.benchmarks:
-            k = self.samples(name)
+            k, how = self.samples(name), self._labels([name])
             for metric in METRICS:
                 values = self.values(name, metric)
-                rows.append(
-                    [name, metric, len(values), k, *_percent(metric, mean_interval(values))]
-                )
-            if k > 1:
-                rows.append([name, f"pass@{k}", len(values), k, *self.pass_at(k, name)])
-        if len(self.benchmarks) > 1:
-            groups = [self.values(name) for name in self.benchmarks]
-            n = sum(map(len, groups))
-            rows.append(["average", "accuracy", n, None, *_percent("", average_interval(groups))])
+                interval = _percent(metric, mean_interval(values))
+                rows.append([name, metric, len(values), k, *interval, *how])
+            rows += [
+                [name, f"pass@{among}", len(values), k, *self.pass_at(among, name), *how]
+                for among in _powers_of_two(k)
+            ]
+        how = self._labels(self.averaged)
+        if len(self.averaged) > 1 and "; " not in how[1]:
+            n = sum(len(self.values(name)) for name in self.averaged)
+            rows.append(["average", "accuracy", n, None, *self.average(), *how])
         return pd.DataFrame(rows, columns=TABLE_COLUMNS).astype({"k": "Int64"})
+
+    def _labels(self, benchmarks: Sequence[str]) -> list[str]:
+        """Protocol and checkpoint of the answers to these benchmarks."""
+        rows = self.records[self.records["benchmark"].isin(benchmarks)]
+        labels = rows.reindex(columns=["protocol", "checkpoint"], fill_value="not recorded")
+        return ["; ".join(dict.fromkeys(labels[column])) for column in labels]
+
+    def average(self, benchmarks: Sequence[str] | None = None) -> Interval:
+        """Mean accuracy in percent of benchmarks, each weighing the same; None: `averaged`."""
+        groups = [self.values(name) for name in benchmarks or self.averaged]
+        return Interval(*_percent("", average_interval(groups)))
 
     @cached_property
     def by_category(self) -> pd.DataFrame:
         """Accuracy per benchmark and category, with its interval over the category's problems."""
+        return self._by("category")
+
+    @cached_property
+    def by_level(self) -> pd.DataFrame:
+        """Accuracy per benchmark and level of difficulty, of benchmarks that have levels."""
+        return self._by("level")
+
+    def _by(self, column: str) -> pd.DataFrame:
         rows = []
-        for (name, category), group in self.records.groupby(["benchmark", "category"]):
+        known = self.records.reindex(columns=["benchmark", column, "problem", "correct"])
+        for (name, part), group in known.groupby(["benchmark", column]):
             values = group.groupby("problem", sort=False)["correct"].mean()
-            rows.append([name, category, len(values), *_percent("", mean_interval(values))])
-        return pd.DataFrame(rows, columns=["benchmark", "category", "n", "value", "low", "high"])
+            rows.append([name, part, len(values), *_percent("", mean_interval(values))])
+        return pd.DataFrame(rows, columns=["benchmark", column, "n", *ESTIMATE])
+
+    @cached_property
+    def reflections(self) -> pd.DataFrame:
+        """The paper's counts (its Figure 4): answers, those with a reflection word, and words."""
+        groups = self._measured.groupby("benchmark", sort=False)
+        found = groups.agg(
+            answers=("text", "size"),
+            with_word=("reflection", "sum"),
+            words=("reflection_words", "sum"),
+        )
+        found.loc["all"] = found.sum()
+        return found.reset_index()
 
     def samples(self, benchmark: str) -> int:
         """k: how often each problem of the benchmark was sampled."""
@@ -125,14 +187,10 @@ def paired_difference(
     )
 
 
-def _measured(records: pd.DataFrame) -> pd.DataFrame:
-    """The records with the columns that are read off the text alone."""
-    return records.assign(
-        boxed=records["answer"].notna(),
-        truncated=records["finish"] == "length",
-        reflection=records["text"].str.contains(REFLECTION),
-        code=records["text"].str.contains(CODE),
-    )
+def _powers_of_two(largest: int) -> list[int]:
+    """2, 4, 8, … up to and including `largest`; nothing for 1, which is accuracy."""
+    powers = [2**i for i in range(1, largest.bit_length()) if 2**i < largest]
+    return [*powers, largest] if largest > 1 else []
 
 
 def _scale(metric: str) -> float:

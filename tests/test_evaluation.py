@@ -1,15 +1,25 @@
 """Evaluation: what is sampled, graded, counted, kept and taken up again."""
 
+import contextlib
 import json
+import os
+import random
+import shutil
+import signal
+import time
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import character_tokenizer
 
 from onerl import evaluation
-from onerl.evaluation import evaluate, paired_difference, problems_of, rescore
+from onerl.benchmarks import NAMES, PAPER_SETS
+from onerl.evaluation import evaluate, problems_of, rescore
 from onerl.problems import Problem
-from onerl.report import METRICS, Report
+from onerl.protocols import PROTOCOLS, Protocol, protocol_for
+from onerl.report import METRICS
+from onerl.sampler import SharedPromptSampler
 from onerl.verifier import verify
 from onerl.world import PI1_LABELS
 
@@ -27,28 +37,6 @@ def toy(monkeypatch):
     monkeypatch.setattr(evaluation, "benchmark", lambda name: list(problems))
     monkeypatch.setattr(evaluation, "BATCH", 8)
     return problems
-
-
-def answered(texts: list[str], gold: str = "4", finish: str = "stop", samples: int = 1) -> Report:
-    """A report over given answers, `samples` of them to each problem."""
-    rows = pd.DataFrame(
-        {
-            "benchmark": "toy",
-            "problem": [f"toy/{i // samples}" for i in range(len(texts))],
-            "category": "Algebra",
-            "gold": gold,
-            "sample": [i % samples for i in range(len(texts))],
-            "text": texts,
-            "tokens": [len(text) for text in texts],
-            "finish": finish,
-        }
-    )
-    return rescore(rows)
-
-
-def value(report: Report, metric: str) -> float:
-    table = report.table.set_index("metric")
-    return float(table.loc[metric, "value"])
 
 
 def test_every_problem_gets_every_sample_and_its_own_stream(toy, tiny_model_dir):
@@ -151,53 +139,14 @@ def test_a_forced_opening_begins_every_answer_and_counts_as_its_tokens(toy, tiny
 
 def test_table_says_n_k_and_an_interval_for_every_metric(toy, tiny_model_dir):
     report = evaluate(tiny_model_dir, ["toy"], samples=2, temperature=1.0, **SETTINGS)
-    assert list(report.table.columns) == ["benchmark", "metric", "n", "k", "value", "low", "high"]
+    columns = ["benchmark", "metric", "n", "k", "value", "low", "high", "protocol", "checkpoint"]
+    assert list(report.table.columns) == columns
     assert list(report.table["metric"]) == [*METRICS, "pass@2"]
     assert set(report.table["n"]) == {20}
     assert set(report.table["k"]) == {2}
     assert (report.table["low"] <= report.table["value"]).all()
     assert (report.table["value"] <= report.table["high"]).all()
     assert list(report.by_category["n"]) == [12, 8]
-
-
-def test_two_benchmarks_get_an_average_with_an_interval():
-    one, two = answered(["\\boxed{4}"] * 6 + ["\\boxed{5}"] * 6), answered(["\\boxed{4}"] * 30)
-    both = pd.concat([one.records, two.records.assign(benchmark="other")], ignore_index=True)
-    average = Report(both).table.iloc[-1]
-    assert (average["benchmark"], average["value"]) == ("average", 75.0)
-    assert average["low"] < 75 < average["high"]
-
-
-def test_format_and_reasoning_are_told_apart():
-    report = answered(["\\boxed{4}", "so it is 4", "\\boxed{5} or 4", "1/2 and", "no idea"])
-    assert value(report, "accuracy") == 20
-    assert value(report, "boxed") == 40
-    assert value(report, "accuracy_any_format") == 40
-
-
-@pytest.mark.parametrize(
-    ("text", "gold"),
-    [("it equals 6.8.", "6.8"), ("is -3", "-3"), ("7/13", "7/13"), ("1,200 in all", "1200")],
-)
-def test_the_last_number_is_read_whole(text, gold):
-    assert value(answered([text], gold), "accuracy_any_format") == 100
-    assert value(answered([text], gold), "accuracy") == 0
-
-
-def test_truncation_length_reflection_and_code_are_counted():
-    texts = ["Wait, ReCheck: 4", "print(2+2)\nOutput: 4", "import taxes are 4", "```python\n4\n```"]
-    report = answered(texts, finish="length")
-    assert value(report, "truncated") == 100
-    assert value(report, "reflection") == 25
-    assert value(report, "code") == 50
-    assert value(report, "length") == pytest.approx(np.mean([len(text) for text in texts]))
-
-
-def test_pass_at_k_rises_with_k_and_is_the_share_of_solved_problems_at_the_end():
-    right, wrong = "\\boxed{4}", "\\boxed{5}"
-    report = answered([right, wrong, wrong, wrong] + [wrong] * 4, samples=4)
-    rates = [report.pass_at(k, "toy").value for k in (1, 2, 3, 4)]
-    assert rates == pytest.approx([12.5, 25, 37.5, 50])
 
 
 def test_rescoring_with_our_verifier_changes_nothing(toy, tiny_model_dir):
@@ -208,35 +157,14 @@ def test_rescoring_with_our_verifier_changes_nothing(toy, tiny_model_dir):
     assert list(by_function.records["correct"]) == list(report.records["correct"])
 
 
-def test_rescoring_with_another_grader_changes_the_verdict_alone():
-    report = answered(["\\boxed{4}", "\\boxed{5}", "none"])
-    generous = rescore(report.records, lambda response, gold: True)
-    assert value(generous, "accuracy") == 100
-    assert value(generous, "boxed") == value(report, "boxed")
-
-
-def test_paired_difference_is_over_the_same_problems_in_points():
-    a = answered(["\\boxed{4}"] * 15 + ["\\boxed{5}"] * 5)
-    b = answered(["\\boxed{5}"] * 10 + ["\\boxed{4}"] * 5 + ["\\boxed{5}"] * 5)
-    found = paired_difference(a, b, "toy")
-    assert (found.n, found.difference) == (20, 50.0)
-    assert found.low > 20
-    assert found.p == pytest.approx(2 / 2**10, abs=0.002)
-    shuffled = Report(b.records.sample(frac=1, random_state=0).reset_index(drop=True))
-    assert paired_difference(a, shuffled, "toy") == found
-
-
-def test_pairing_refuses_other_problems():
-    with pytest.raises(ValueError, match="1 are in only one"):
-        paired_difference(answered(["4"] * 3), answered(["4"] * 4), "toy")
-
-
 @pytest.mark.parametrize(
     ("problems", "named"),
     [
         ([problem(1), problem(1)], "toy/1"),
         ([problem(1), problem(2, " ")], "toy/2"),
         ([], "0 problems"),
+        ([problem(1), problem(2, r"\\frac{1}{2")], r"1 that cannot be scored .toy/2: .*unbalanced"),
+        ([problem(i, "") for i in range(9)], "9 problems, 9 that cannot be scored"),
     ],
 )
 def test_no_score_over_rows_that_mean_nothing(monkeypatch, problems, named):
@@ -258,6 +186,12 @@ def test_a_limit_takes_problems_from_the_whole_benchmark(toy):
         ({"temperature": -1.0}, "temperature >= 0"),
         ({"limit": 0}, "limit: 0"),
         ({"benchmarks": []}, "at least one"),
+        ({"top_p": 0.0}, "0 < top_p <= 1"),
+        ({"protocol": "papers"}, "nearest: 'paper'"),
+        (
+            {"benchmarks": ["world"], "protocol": "r1"},
+            "says nothing of world; allowed for it: world",
+        ),
     ],
 )
 def test_bad_arguments_stop_before_the_model_is_loaded(toy, arguments, named):
@@ -272,6 +206,152 @@ def test_a_training_example_can_be_a_benchmark(tiny_model_dir, tmp_path):
     assert len(records) == 16
 
 
-def test_unknown_metric_names_the_known_ones():
-    with pytest.raises(ValueError, match="accuracy_any_format"):
-        answered(["4"]).values("toy", "acuracy")
+@pytest.mark.parametrize("name", ["math500", "minerva_math", "olympiadbench"])
+def test_protocols_of_the_large_sets_are_the_papers(name):
+    assert protocol_for(name) == ("paper", Protocol(1, 0.0, 3072, 1.0))
+    assert protocol_for(name, "r1") == ("r1", Protocol(16, 0.6, 8192, 0.95))
+    assert protocol_for(name, "r1-32k") == ("r1-32k", Protocol(16, 0.6, 32768, 0.95))
+
+
+@pytest.mark.parametrize("name", ["aime24", "aime25", "amc23"])
+def test_protocols_of_the_small_sets_are_the_papers(name):
+    assert protocol_for(name) == ("paper", Protocol(8, 0.6, 3072, 1.0))
+    assert protocol_for(name, "r1") == ("r1", Protocol(64, 0.6, 8192, 0.95))
+    assert protocol_for(name, "r1-32k") == ("r1-32k", Protocol(64, 0.6, 32768, 0.95))
+
+
+def test_every_benchmark_has_a_protocol_and_unpublished_ones_are_marked_as_ours():
+    labels = {name: protocol_for(name)[0] for name in NAMES}
+    assert {labels[name] for name in PAPER_SETS} == {"paper"}
+    assert labels["arc_easy"] == labels["arc_challenge"] == labels["clean-arithmetic"] == "ours"
+    assert labels["world"] == labels["world-selection"] == "world"
+    assert protocol_for("olympiadbench:all") == protocol_for("olympiadbench")
+    assert set(PROTOCOLS) == {"paper", "r1", "r1-32k", "world", "ours"}
+
+
+def test_a_changed_protocol_says_what_was_changed():
+    label, protocol = protocol_for("math500", "r1", samples=4, temperature=0.6)
+    assert label == "r1; samples 4"
+    assert protocol == Protocol(4, 0.6, 8192, 0.95)
+
+
+def test_the_protocol_reaches_the_sampler_and_the_table(tiny_model_dir, monkeypatch):
+    monkeypatch.setattr(evaluation, "benchmark", lambda name: [problem(i) for i in range(2)])
+    asked = []
+    sample = SharedPromptSampler.sample
+
+    def recording(self, prompts, counts, **how):
+        asked.append((counts, how["temperature"], how["top_p"], how["max_new_tokens"]))
+        return sample(self, prompts, counts, **how)
+
+    monkeypatch.setattr(SharedPromptSampler, "sample", recording)
+    report = evaluate(tiny_model_dir, "math500", protocol="r1", **SETTINGS)
+    assert asked == [([16, 16], 0.6, 0.95, 12)]
+    assert set(report.table["protocol"]) == {"r1; max_completion_length 12"}
+    assert set(report.table["checkpoint"]) == {"as given"}
+    report = evaluate((40, tiny_model_dir), "aime24", samples=1, **SETTINGS)
+    assert set(report.table["checkpoint"]) == {"step 40"}
+
+
+def test_records_hold_every_token_that_was_sampled(toy, tiny_model_dir, tmp_path):
+    records = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS).records
+    tokenizer = character_tokenizer()
+    for row in records.itertuples():
+        assert len(row.token_ids) == row.tokens
+        assert tokenizer.decode(row.token_ids, skip_special_tokens=True) == row.text
+    kept = pd.read_parquet(next((tmp_path / "toy").glob("*.parquet")))
+    assert kept["token_ids"].iloc[0].dtype == np.int32
+
+
+def test_records_read_back_from_parquet_give_the_same_report(toy, tiny_model_dir, tmp_path):
+    report = evaluate(tiny_model_dir, ["toy"], samples=2, temperature=1.0, **SETTINGS)
+    report.records.to_parquet(tmp_path / "records.parquet")
+    again = rescore(pd.read_parquet(tmp_path / "records.parquet"))
+    pd.testing.assert_frame_equal(again.table, report.table)
+
+
+def test_an_evaluation_killed_at_random_moments_resumes_to_the_same_records(
+    tiny_model_dir, tmp_path, monkeypatch
+):
+    """SIGKILL, so nothing is tidied up; what was on disk is never written again."""
+    monkeypatch.setattr(evaluation, "benchmark", lambda name: [problem(i) for i in range(60)])
+    monkeypatch.setattr(evaluation, "BATCH", 4)
+    arguments = dict(samples=2, temperature=1.0, **SETTINGS)
+    whole = evaluate(tiny_model_dir, ["toy"], **arguments).records
+    chance, seen = random.Random(0), {}
+    for _ in range(6):
+        child = os.fork()
+        if child == 0:
+            with contextlib.suppress(BaseException):
+                evaluate(tiny_model_dir, ["toy"], out=tmp_path, **arguments)
+            os._exit(0)
+        more, deadline = chance.randint(0, 4), time.monotonic() + 30
+        while len(list((tmp_path / "toy").glob("*.parquet"))) < len(seen) + more:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.02))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        parts = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "toy").glob("*.parquet")}
+        assert seen.items() <= parts.items(), "a batch that was on disk was sampled again"
+        assert len(parts) < 30, "it was not killed in the middle"
+        seen = parts
+    resumed = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **arguments).records
+    columns = ["problem", "sample", "seed", "text", "tokens", "finish", "answer", "correct"]
+    pd.testing.assert_frame_equal(resumed[columns], whole[columns], check_dtype=False)
+    kept = pd.concat(pd.read_parquet(f) for f in (tmp_path / "toy").glob("*.parquet"))
+    assert len(kept) == 120
+    assert not kept.duplicated(["problem", "sample"]).any()
+
+
+def test_answers_kept_under_another_batch_size_are_not_sampled_again(
+    toy, tiny_model_dir, tmp_path, monkeypatch
+):
+    first = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS).records
+    (tmp_path / "toy" / "from-00008.parquet").unlink()
+    monkeypatch.setattr(evaluation, "BATCH", 3)
+    asked, sample = [], evaluation._Answers.sample
+
+    def counting(self, name, problems, protocol):
+        asked.extend(p.id for p in problems)
+        return sample(self, name, problems, protocol)
+
+    monkeypatch.setattr(evaluation._Answers, "sample", counting)
+    again = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS).records
+    assert asked == [f"toy/{i}" for i in range(8, 16)]
+    columns = ["problem", "text", "correct"]
+    pd.testing.assert_frame_equal(again[columns], first[columns])
+
+
+def test_long_answers_are_kept_in_smaller_batches(toy, tiny_model_dir, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation, "BATCH_TOKENS", 36)
+    evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
+    sizes = [len(pd.read_parquet(f)) for f in sorted((tmp_path / "toy").glob("*.parquet"))]
+    assert sizes == [3] * 6 + [2]
+
+
+def test_a_selection_set_is_without_what_the_run_was_trained_on(tiny_model_dir, tmp_path):
+    run = tmp_path / "run"
+    folder = run / "checkpoints" / "step-000020"
+    shutil.copytree(tiny_model_dir, folder)
+
+    def problems(examples: str) -> set[str]:
+        (run / "recipe.yaml").write_text(f"examples: {examples}\nprompt: world\nmodel: world\n")
+        given = {**SETTINGS, "max_completion_length": 1}
+        return set(evaluate((20, folder), "world-selection", **given).records["problem"])
+
+    assert len(problems("world:pi1")) == 200
+    left = problems("world:bags:36+world:mean:30")
+    assert len(left) == 198
+    assert not left & {"world/pool/bags/36", "world/pool/mean/30"}
+    with pytest.raises(ValueError, match="trained on all of its 200 problems"):
+        problems("world:all")
+
+
+def test_an_engine_is_closed_behind_the_last_answer(toy, tiny_model_dir, monkeypatch):
+    closed = []
+    monkeypatch.setattr(
+        SharedPromptSampler, "close", lambda self: closed.append(self), raising=False
+    )
+    evaluate(tiny_model_dir, ["toy"], **SETTINGS)
+    assert len(closed) == 1
