@@ -197,8 +197,9 @@ def _by_run(file: Path) -> dict[str, pd.DataFrame]:
     if not file.exists():
         return {}
     table = pd.read_parquet(file)
-    text = {name: str for name in table if table[name].dtype == "category"}
-    groups = table.astype(text).groupby("run", sort=False)
+    wide = {name: str for name in table if table[name].dtype == "category"}
+    wide |= {name: "int64" for name in table if pd.api.types.is_integer_dtype(table[name])}
+    groups = table.astype(wide).groupby("run", sort=False)
     return {str(run): rows.reset_index(drop=True) for run, rows in groups}
 
 

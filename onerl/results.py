@@ -199,7 +199,7 @@ class Grid:
         left, right = self._pair(a, b, metric, benchmark)
         row = self._estimate(left - right, metric, (left, right))
         if row["interval"] == "seeds":
-            p = float(stats.ttest_1samp((left - right).mean(), 0.0).pvalue)
+            p = _student_p((left - right).mean())
         else:
             p = paired_interval(left.iloc[:, 0], right.iloc[:, 0]).p
         return Contrast(
@@ -256,6 +256,13 @@ class Grid:
             found, kind = Interval(*paired_interval(*(v.iloc[:, 0] for v in pair))[1:4]), "problems"
         numbers = [*reversed(values.shape), *(bound * scale for bound in found), kind]
         return dict(zip(COLUMNS, numbers, strict=True))
+
+
+def _student_p(differences: pd.Series) -> float:
+    """Two-sided, of the mean of the seeds' differences; equal differences have no t."""
+    if differences.std() < 1e-12:
+        return 1.0 if abs(differences.mean()) < 1e-12 else 0.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)
 
 
 # -- from run folders ---------------------------------------------------------------------------
