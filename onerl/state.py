@@ -1,8 +1,8 @@
 """The training state of a run folder: written whole, found again, verified, loaded.
 
     checkpoints/step-000010/   weights and tokenizer, for `from_pretrained`; kept
-    state/step-000010/         optimiser state, LoRA adapters where there are any, and a manifest
-                               of sha256 sums; the newest two kept
+    state/step-000010/         optimiser state, LoRA adapters where there are any, the metrics so
+                               far, and a manifest of sha256 sums; the newest two kept
 
 A state is whole when every file of its manifest, the checkpoint's weights among them, has its
 sum. Rollouts, data order and shuffles are functions of (seed, step), so weights, optimiser
@@ -29,6 +29,7 @@ from onerl.adapters import load_adapter, merged_state, plain, save_adapter
 
 KEPT_STATES = 2
 ADAPTER = "adapter.safetensors"
+METRICS = "metrics.jsonl"
 logger = logging.getLogger(__name__)
 
 
@@ -42,32 +43,43 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def save_checkpoint(run: Path, step: int, model, tokenizer) -> Path:
+def save_checkpoint(run: Path, step: int, model, tokenizer, weights: dict | None = None) -> Path:
     """Weights (safetensors, as trained) and tokenizer, whole or not at all.
 
-    Adapters are merged into the weights written: every checkpoint is an ordinary model.
+    Adapters are merged into the weights written: every checkpoint is an ordinary model. `weights`
+    are those of a model that has none whole itself (`onerl.sharding`).
     """
     target = run / "checkpoints" / folder_name(step)
     with runs.atomic_dir(target) as folder:
-        plain(model).save_pretrained(folder, state_dict=merged_state(model))
+        plain(model).save_pretrained(folder, state_dict=weights or merged_state(model))
         tokenizer.save_pretrained(folder)
     return target
 
 
-def save_state(run: Path, step: int, model, optimizer, trainer_state: TrainerState) -> None:
-    """What resuming after `step` needs besides its checkpoint; older states go once it is whole."""
+def save_state(
+    run: Path, step: int, model, moments: dict[int, dict[str, Any]], trainer_state: TrainerState
+) -> None:
+    """What resuming after `step` needs besides its checkpoint; older states go once it is whole.
+
+    Args:
+        moments: the optimiser's state by the index of the parameter.
+
+    Raises:
+        OSError: a file cannot be written, or does not read back as it was written.
+    """
     checkpoint = run / "checkpoints" / folder_name(step)
     target = run / "state" / folder_name(step)
     with runs.atomic_dir(target) as folder:
         folder = Path(folder)
-        moments = optimizer.state_dict()["state"].items()
-        save_file(
-            {f"{index}.{key}": value for index, kept in moments for key, value in _flat(kept)},
-            folder / "optimizer.safetensors",
-        )
+        tensors = {
+            f"{index}.{key}": value for index, kept in moments.items() for key, value in _flat(kept)
+        }
+        save_file(tensors, folder / "optimizer.safetensors")
         save_adapter(model, folder / ADAPTER)
         kept = dataclasses.replace(trainer_state, log_history=[])
         kept.save_to_json(str(folder / "trainer_state.json"))
+        if (run / METRICS).exists():
+            shutil.copyfile(run / METRICS, folder / METRICS)
         files = {f"state/{target.name}/{p.name}": p for p in folder.iterdir()}
         files |= {f"checkpoints/{target.name}/{p.name}": p for p in checkpoint.iterdir()}
         sums = {name: file_sha256(path) for name, path in sorted(files.items())}
@@ -101,20 +113,20 @@ def newest_whole(run: Path) -> tuple[int, Path] | None:
     return None
 
 
-def rewind(run: Path, step: int, rows: int) -> None:
+def rewind(run: Path, step: int, state: Path | None) -> None:
     """Drop what the folder holds beyond `step`: it is made again, and made the same.
 
-    `rows` is the number of metrics rows that belong to the steps kept.
+    The metrics are those of `state`, whatever has become of the file since; None: of step 0.
     """
     for kind in ("state", "checkpoints", "rollouts"):
         for path in (run / kind).glob("*"):
             if path.name.startswith(".") or path.stem > folder_name(step):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
-    metrics = run / "metrics.jsonl"
-    lines = metrics.read_bytes().splitlines(keepends=True) if metrics.exists() else []
-    if len(lines) < rows:
-        raise ValueError(f"{metrics} has {len(lines)} rows, but step {step} needs {rows}")
-    runs.write_text(metrics, b"".join(lines[:rows]).decode())
+    kept = (state / METRICS).read_text("utf-8") if state else ""
+    now = (run / METRICS).read_bytes() if (run / METRICS).exists() else b""
+    if not now.startswith(kept.encode()):
+        logger.warning("%s was damaged; its rows up to step %d are restored", run / METRICS, step)
+    runs.write_text(run / METRICS, kept)
 
 
 def load_weights(model: torch.nn.Module, run: Path, state: Path) -> None:
@@ -122,13 +134,20 @@ def load_weights(model: torch.nn.Module, run: Path, state: Path) -> None:
     if (state / ADAPTER).exists():
         load_adapter(model, state / ADAPTER)
     else:
-        checkpoint = run / "checkpoints" / state.name
-        load_model(model, checkpoint / "model.safetensors", strict=False)
+        load_model(model, _weights_file(run, state), strict=False)
 
 
-def load_optimizer(optimizer, state: Path) -> None:
-    """The saved moments into a fresh optimiser over the same parameters."""
-    loaded = optimizer.state_dict()
+def read_weights(run: Path, state: Path) -> dict[str, torch.Tensor]:
+    """The whole weights as they were at that state, by name."""
+    return load_file(_weights_file(run, state))
+
+
+def _weights_file(run: Path, state: Path) -> Path:
+    return run / "checkpoints" / state.name / "model.safetensors"
+
+
+def read_moments(state: Path) -> dict[int, dict[str, Any]]:
+    """The optimiser's state that `save_state` was given."""
     moments: dict[int, dict[str, Any]] = {}
     for name, tensor in load_file(state / "optimizer.safetensors").items():
         index, *keys, last = name.split(".")
@@ -136,7 +155,7 @@ def load_optimizer(optimizer, state: Path) -> None:
         for key in keys:
             place = place.setdefault(key, {})
         place[last] = tensor.item() if tensor.dtype == torch.int64 else tensor
-    optimizer.load_state_dict({**loaded, "state": moments})
+    return moments
 
 
 def _flat(moments: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import yaml
 
-from onerl import labels, problems, processes, runs, verifier
+from onerl import labels, needs, problems, processes, runs, verifier
 from onerl.prompts import prompt_for
 from onerl.recipe import Recipe
 
@@ -42,13 +42,18 @@ def train(recipe: Recipe, out: str | Path | None = None, progress: bool = True) 
             example has no label, or one that the verifier does not accept; a prompt is longer
             than `max_prompt_length`; the model suits no backend.
     """
-    out = Path(out) if out is not None else runs.outputs_folder() / recipe.hash()
+    out = Path(out) if out is not None else run_folder(recipe)
     run = runs.Run(out)
     with only_run(out):
         processes.on_first(lambda: same_recipe(out, recipe))
         if not processes.on_first(lambda: run.done):
             _train(recipe, out, progress)
     return run
+
+
+def run_folder(recipe: Recipe) -> Path:
+    """Where a run goes by default."""
+    return runs.outputs_folder() / recipe.hash()
 
 
 def _train(recipe: Recipe, out: Path, progress: bool) -> None:
@@ -75,7 +80,7 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
         """Where to go on from; the folder holds nothing beyond it."""
         found = state.newest_whole(out)
         step, folder = found if found else (0, None)
-        state.rewind(out, step, rows=step * recipe.updates_per_step)
+        state.rewind(out, step, folder)
         if not (out / "checkpoints" / state.folder_name(0)).exists():
             state.save_checkpoint(out, 0, trainer.model, trainer.processing_class)
         return folder
@@ -128,6 +133,7 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
 def checked_rows(recipe: Recipe, out: Path) -> list[dict[str, str]]:
     """The training rows, once all that the run needs is there and its provenance is written."""
     processes.check_batch(recipe.prompts_per_step * recipe.num_generations, recipe.updates_per_step)
+    needs.check_model(model_path(recipe))
     tokenizer = load_tokenizer(model_path(recipe))
     verifier.self_test()  # a machine that grades wrongly must not train
     rows = training_rows(recipe, tokenizer)
@@ -231,6 +237,16 @@ def reporter(recipe: Recipe, progress: bool):
     return Reporter()
 
 
+def show(recipe: Recipe, out: Path) -> None:
+    """Print the dry run; raises SystemExit when something is missing."""
+    from onerl.dry_run import dry_run
+
+    report, missing = dry_run(recipe, out)
+    print(report, end="")
+    if missing:
+        raise SystemExit(1)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(
@@ -241,9 +257,15 @@ def main(arguments: list[str] | None = None) -> None:
         "-p", nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), dest="fields"
     )
     parser.add_argument("--out", help="run folder; default outputs/<hash of the recipe>")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print what the run would be, take and need"
+    )
     given = parser.parse_args(arguments)
     try:
-        run = train(Recipe.load(given.params, **dict(given.fields)), given.out)
+        recipe = Recipe.load(given.params, **dict(given.fields))
+        if given.dry_run:
+            return show(recipe, Path(given.out or run_folder(recipe)))
+        run = train(recipe, given.out)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
     if processes.is_first():

@@ -9,30 +9,31 @@ The loss is the paper's token mean inside micro-batches, weighted per term by th
 budget of tokens; the prompt runs through the model once per chunk, with gradient, and its keys
 and values serve all rollouts of the chunk. Chunks change the memory and the time, not the value.
 
-Covered: one process, or several with replicated weights. Not covered: sharded weights (the
-number of chunks may differ between ranks).
+Covered: one process, or several with replicated weights or cut ones (`onerl.sharding`). With
+`updates_per_step` above 1, which rollouts share an update depends on the number of processes.
 """
 
 from __future__ import annotations
 
 import time
 from collections import Counter, defaultdict
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
 import torch
 import trl.trainer.utils
-from transformers import DynamicCache, PrinterCallback, TrainerCallback
+from transformers import DynamicCache, PrinterCallback
 from trl import GRPOTrainer
 
-from onerl import loss, rollouts, runs, state
+from onerl import loss, processes, rollouts, runs, sharding, state
 from onerl.adapters import lora_config, plain
 from onerl.batches import DataOrder, chunks, fingerprints, token_weights
 from onerl.recipe import Recipe
 from onerl.rewards import reward_function
 from onerl.sampler import stream_seed
 from onerl.trl_config import trl_config
+from onerl.update_norm import UpdateNorm
 
 STATUSES = ("ok", "no-answer", "unparseable", "timeout")  # counted in every row, even when 0
 
@@ -58,19 +59,6 @@ def by_example(records) -> dict:
     return {"by_example": {k: sum(v) / len(v) for k, v in right.items()}}
 
 
-class UpdateNorm(TrainerCallback):
-    """Measures how far an optimiser step moves the weights (L2), Adam's drift included."""
-
-    def on_pre_optimizer_step(self, args, state, control, model=None, **_):
-        self.before = [p.detach().clone() for p in model.parameters() if p.requires_grad]
-
-    def on_optimizer_step(self, args, state, control, model=None, **_):
-        after = [p.detach() for p in model.parameters() if p.requires_grad]
-        moves = torch._foreach_norm(torch._foreach_sub(after, self.before))
-        self.value = torch.stack(moves).norm().item()
-        del self.before
-
-
 class OneShotTrainer(GRPOTrainer):
     """Trains `model` (a folder or hub id) on `examples`, rows of {"prompt": str, "answer": str}.
 
@@ -82,7 +70,7 @@ class OneShotTrainer(GRPOTrainer):
 
     def __init__(self, recipe: Recipe, model: str, examples, out: Path, callbacks=()):
         rollouts.backend_for(recipe.backend, recipe.model)  # before the model is loaded
-        self.recipe, self.out, self.update_norm = recipe, Path(out), UpdateNorm()
+        self.recipe, self.out, self.update_norm = recipe, Path(out), UpdateNorm(self)
         torch.manual_seed(recipe.seed)  # adapters begin at random, before TRL sets its seed
         super().__init__(
             model=str(model),
@@ -95,6 +83,8 @@ class OneShotTrainer(GRPOTrainer):
         self.remove_callback(PrinterCallback)
         policy = plain(self.accelerator.unwrap_model(self.model))
         self.vocabulary = policy.config.get_text_config().vocab_size
+        self.sharded = sharding.is_sharded(self.accelerator)
+        sharding.check(recipe, self.accelerator)
         self.own_sampler = rollouts.training_sampler(recipe, policy, self)
 
     @property
@@ -160,7 +150,8 @@ class OneShotTrainer(GRPOTrainer):
         are None for the reference model.
         """
         cache, head = None, prompt
-        if len(prompt) > 1 and not self.args.gradient_checkpointing:  # which forbids a cache
+        # checkpointing forbids a cache, and cut weights are whole only inside a call of `model`
+        if len(prompt) > 1 and not self.args.gradient_checkpointing and not self.sharded:
             cache, head = DynamicCache(), prompt[-1:]
             backbone = self.accelerator.unwrap_model(model).get_decoder()
             with self.accelerator.autocast():
@@ -195,7 +186,8 @@ class OneShotTrainer(GRPOTrainer):
         prompt_ids, completions = input_ids[:, :split], input_ids[:, split:]
         prompt_mask, mask = attention_mask[:, :split], attention_mask[:, split:]
         logps = torch.zeros(completions.shape, device=input_ids.device)
-        for rows, prompt, width in self._chunks(prompt_ids, prompt_mask, mask):
+        plan = list(self._chunks(prompt_ids, prompt_mask, mask))
+        for (rows, prompt, width), _ in sharding.equal_passes(self.accelerator, plan):
             scored, _ = self._score(model, prompt, completions[rows, :width], mask[rows, :width])
             logps[rows, :width] = scored.float()
         return logps, None, None
@@ -240,18 +232,25 @@ class OneShotTrainer(GRPOTrainer):
                 (learns == with_gradient).nonzero().squeeze(1).tolist(),
             )
         ]
-        for i, ((rows, prompt, width), with_gradient) in enumerate(plan):
+        plan = list(sharding.equal_passes(self.accelerator, plan))
+        for i, (((rows, prompt, width), with_gradient), counts) in enumerate(plan):
             part = {"prompt": prompt}
             for key, value in batch.items():
                 if torch.is_tensor(value) and value.ndim and not key.startswith("prompt"):
                     part[key] = value[rows, :width] if value.ndim == 2 else value[rows]
-            sync = self.accelerator.no_sync(model) if i + 1 < len(plan) else nullcontext()
-            with sync, torch.set_grad_enabled(with_gradient):
+            part["weights"] = part["weights"] * counts
+            last = i + 1 == len(plan)
+            with (
+                sharding.gradients(model, self.accelerator, last),
+                torch.set_grad_enabled(with_gradient),
+            ):
                 part_loss = self._compute_loss(model, part)
                 if with_gradient:
                     self.accelerator.backward(part_loss)
             total += part_loss.detach()
         for parameter in model.parameters():  # so that weight decay acts without a gradient too
+            if sharding.is_deepspeed(self.accelerator):
+                break  # it keeps the gradients elsewhere, and has stepped already
             if parameter.requires_grad and parameter.grad is None:
                 parameter.grad = torch.zeros_like(parameter)
         return total
@@ -343,13 +342,16 @@ class OneShotTrainer(GRPOTrainer):
 
     def _save_checkpoint(self, model, trial):
         """Whole or invisible, in the layout of a run folder instead of TRL's."""
-        step = self.rollout_step
-        if self.is_world_process_zero():
+        step, policy = self.rollout_step, self.accelerator.unwrap_model(self.model)
+        weights = sharding.whole_weights(policy, self.accelerator)
+        moments = sharding.whole_moments(policy, self.optimizer, self.accelerator)
+
+        def write() -> None:
             self._save_rollouts(step)
-            policy = self.accelerator.unwrap_model(self.model)
-            state.save_checkpoint(self.out, step, policy, self.processing_class)
-            state.save_state(self.out, step, policy, self.optimizer, self.state)
-        self.accelerator.wait_for_everyone()
+            state.save_checkpoint(self.out, step, policy, self.processing_class, weights)
+            state.save_state(self.out, step, policy, moments, self.state)
+
+        processes.on_first(write)
 
     def _save_rollouts(self, step: int) -> None:
         logs = self._logs
@@ -369,11 +371,30 @@ class OneShotTrainer(GRPOTrainer):
         table.to_parquet(part)
         part.replace(part.with_suffix(".parquet"))
 
+    def _prepare_for_training(self, max_steps, train_dataloader, resume_from_checkpoint):
+        """DeepSpeed's own way to resume reads DeepSpeed's own files."""
+        if not sharding.is_deepspeed(self.accelerator) or resume_from_checkpoint is None:
+            return super()._prepare_for_training(
+                max_steps, train_dataloader, resume_from_checkpoint
+            )
+        self._load_from_checkpoint(resume_from_checkpoint)
+        prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
+        weights = state.read_weights(self.out, Path(resume_from_checkpoint))
+        sharding.set_weights(self.model, self.accelerator, weights)
+        self._load_optimizer_and_scheduler(resume_from_checkpoint)
+        return prepared
+
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
-        state.load_weights(model or self.model, self.out, Path(resume_from_checkpoint))
+        folder = Path(resume_from_checkpoint)
+        if sharding.is_fsdp(self.accelerator):
+            weights = state.read_weights(self.out, folder)
+            sharding.set_weights(self.model, self.accelerator, weights)
+        else:
+            state.load_weights(model or self.model, self.out, folder)
 
     def _load_optimizer_and_scheduler(self, checkpoint):
         """Also restores TRL's count of updates, which it forgets (the rate is constant)."""
         if checkpoint is not None:
-            state.load_optimizer(self.optimizer, Path(checkpoint))
+            moments = state.read_moments(Path(checkpoint))
+            sharding.set_moments(self.model, self.optimizer, self.accelerator, moments)
             self._step = self.state.global_step

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, TrainerState
 from onerl import adapters, evaluate
 from onerl.recipe import Recipe
 from onerl.sampler import SharedPromptSampler, stream_seed
-from onerl.state import load_optimizer, save_state
+from onerl.state import read_moments, save_state
 from onerl.train import train
 
 
@@ -124,7 +124,7 @@ def test_a_resumed_run_of_adapters_is_the_uninterrupted_one(recipe, whole, tmp_p
             str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for kind in ("checkpoints", "state", "rollouts")
             for path in sorted((folder / kind).rglob("*"))
-            if path.is_file()
+            if path.is_file() and path.name not in ("metrics.jsonl", "manifest.json")  # timings
         }
 
     shutil.copytree(whole.path, tmp_path / "again")
@@ -177,19 +177,11 @@ def test_nested_moments_and_counts_survive_the_state_file(tmp_path):
         1: {"step": step["b"], "wrapped": {"state1": torch.tensor([3, 4]).byte(), "qmap": table}},
     }
 
-    class Optimizer:
-        def state_dict(self):
-            return {"state": moments, "param_groups": [{"params": [0, 1]}]}
-
-        def load_state_dict(self, loaded):
-            self.loaded = loaded
-
     checkpoint = tmp_path / "checkpoints" / "step-000001"
     checkpoint.mkdir(parents=True)
-    optimizer = Optimizer()
-    save_state(tmp_path, 1, tiny_model(), optimizer, TrainerState())
-    load_optimizer(optimizer, tmp_path / "state" / "step-000001")
-    first, second = optimizer.loaded["state"][0], optimizer.loaded["state"][1]
+    save_state(tmp_path, 1, tiny_model(), moments, TrainerState())
+    loaded = read_moments(tmp_path / "state" / "step-000001")
+    first, second = loaded[0], loaded[1]
     assert first["step"] == 3
     assert isinstance(first["step"], int)
     assert torch.equal(second["step"], step["b"])

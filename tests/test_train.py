@@ -56,6 +56,9 @@ def whole(recipe, tmp_path_factory):
     return train(recipe, tmp_path_factory.mktemp("whole"), progress=False).path
 
 
+TIMED = ("metrics.jsonl", "manifest.json", "provenance.json", ".lock")  # manifests hold their sums
+
+
 def rows(folder):
     """The metrics without their timings."""
     lines = (folder / "metrics.jsonl").read_text().splitlines()
@@ -70,7 +73,7 @@ def sums(folder):
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name not in ("metrics.jsonl", "provenance.json", ".lock")
+        if path.is_file() and path.name not in TIMED
     }
 
 

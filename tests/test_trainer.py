@@ -261,6 +261,7 @@ SIGNATURES = {
     "_compute_loss": "(self, model, inputs)",
     "log": "(self, logs, start_time=None)",
     "_save_checkpoint": "(self, model, trial)",
+    "_prepare_for_training": "(self, max_steps, train_dataloader, resume_from_checkpoint)",
     "_load_from_checkpoint": "(self, resume_from_checkpoint, model=None)",
     "_load_optimizer_and_scheduler": "(self, checkpoint)",
     "_prepare_inputs": "(self, generation_batch)",  # relied on
