@@ -7,6 +7,7 @@ r"""Problems to be tested on, by name; `onerl.problems.benchmark` is the same fu
     benchmark("clean-arithmetic")   generated here, so in no corpus; "clean-arithmetic:7" is seed 7
     benchmark("world")              the embedded world's 1,000 held-out problems
     benchmark("world-sampled")      the same, sampled instead of greedy
+    benchmark("world-unseen")       500 problems of four families that no training has seen
     benchmark("world-selection")    200 of its pool, to choose a checkpoint on
     benchmark("dsr-selection")      200 of DSR-sub, the same for real models
 
@@ -121,7 +122,7 @@ READERS: dict[str, Callable[[Mapping], Fields]] = {
     "arc_easy": _arc,
     "arc_challenge": _arc,
 }
-NAMES = ("world", "world-sampled", *READERS, "clean-arithmetic", *SELECTION_SETS)
+NAMES = ("world", "world-sampled", "world-unseen", *READERS, "clean-arithmetic", *SELECTION_SETS)
 
 
 def benchmark(name: str) -> list[Problem]:
@@ -136,6 +137,10 @@ def benchmark(name: str) -> list[Problem]:
         from onerl import world
 
         return world.heldout()
+    if name == "world-unseen":
+        from onerl import families
+
+        return families.unseen()
     if match := re.fullmatch(r"clean-arithmetic(?::(\d+))?", name):
         from onerl import clean_arithmetic
 

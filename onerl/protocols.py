@@ -40,7 +40,7 @@ PROTOCOLS: dict[str, dict[str, Protocol]] = {
     "paper": _sets(Protocol(1, 0.0, 3072), Protocol(8, 0.6, 3072)),
     "r1": _sets(Protocol(16, 0.6, 8192, 0.95), Protocol(64, 0.6, 8192, 0.95)),
     "r1-32k": _sets(Protocol(16, 0.6, 32768, 0.95), Protocol(64, 0.6, 32768, 0.95)),
-    "world": dict.fromkeys(("world", "world-selection"), Protocol(1, 0.0, 96))
+    "world": dict.fromkeys(("world", "world-unseen", "world-selection"), Protocol(1, 0.0, 96))
     | {"world-sampled": Protocol(2, 1.0, 96)},
     "ours": dict.fromkeys(
         ("arc_easy", "arc_challenge", "clean-arithmetic", "dsr-selection"), Protocol(1, 0.0, 3072)

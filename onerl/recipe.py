@@ -35,7 +35,7 @@ from onerl.parameters import (
 Benchmark = Literal[
     *("world", "math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench"),
     *("olympiadbench:all", "arc_easy", "arc_challenge", "clean-arithmetic"),
-    *("world-sampled", "world-selection", "dsr-selection"),
+    *("world-sampled", "world-unseen", "world-selection", "dsr-selection"),
 ]
 
 NOT_THE_RESULT = (
