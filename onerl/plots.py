@@ -180,13 +180,37 @@ def pretraining_curve(recorded: Sequence[float], losses: Sequence[float] | None 
     return figure
 
 
+def live(rows: Sequence[Sequence[float]], steps: int) -> Figure:
+    """A run so far: training reward and response length against the step.
+
+    Args:
+        rows: (step, reward from 0 to 1, mean response length in tokens) of each step done.
+        steps: of the whole run.
+    """
+    done, rewards, lengths = zip(*rows, strict=True)
+    figure, (left, right) = _panels(1, 2, 8.0, 2.6)
+    left.plot(done, [100 * reward for reward in rewards], color=ORANGE)
+    left.set(xlabel="step", ylabel="training reward, %", xlim=(0, steps), ylim=(-3, 103))
+    right.plot(done, lengths, color=GREEN)
+    right.set(xlabel="step", ylabel="response length, tokens", xlim=(0, steps))
+    right.set_ylim(bottom=0)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG of 64 colours, a third of the size."""
+    drawn, small = BytesIO(), BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI)
+    picture = Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE)
+    picture.save(small, "PNG")
+    return small.getvalue()
+
+
 def save(figure: Figure, path: str | Path) -> Path:
-    """Write the figure as a PNG of 64 colours, a third of the size; returns the path."""
+    """Write the figure as a PNG; returns the path."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI)
-    Image.open(drawn).convert("RGB").quantize(64, dither=Image.Dither.NONE).save(path, "PNG")
+    path.write_bytes(png(figure))
     return path
 
 

@@ -13,10 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
-import logging
-import math
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,9 +23,7 @@ from onerl import labels, needs, problems, processes, runs, verifier
 from onerl.prompts import prompt_for
 from onerl.recipe import Recipe
 
-SILENT_STEPS = 10  # steps without any reward signal after which a run says so
 FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
-logger = logging.getLogger(__name__)
 
 
 def train(recipe: Recipe, out: str | Path | None = None, progress: bool = True) -> runs.Run:
@@ -63,6 +58,7 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     from onerl import state
+    from onerl.reporter import Reporter
     from onerl.trainer import OneShotTrainer
     from onerl.trl_config import check_optimizer
 
@@ -74,7 +70,7 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     if not processes.is_first():
         verifier.self_test()  # of another machine, perhaps
     trainer = OneShotTrainer(recipe, model_path(recipe), Dataset.from_list(rows), out)
-    trainer.add_callback(reporter(recipe, progress))
+    trainer.add_callback(Reporter(recipe, progress))
 
     def begin() -> Path | None:
         """Where to go on from; the folder holds nothing beyond it."""
@@ -194,47 +190,6 @@ def model_path(recipe: Recipe) -> str:
     if recipe.model != "world":
         return recipe.model
     return str(Path(__file__).parent / "world_model")
-
-
-def reporter(recipe: Recipe, progress: bool):
-    """A callback that shows progress and warns of a reward without signal."""
-    from tqdm.auto import tqdm
-    from transformers import TrainerCallback
-
-    class Reporter(TrainerCallback):
-        silent = 0
-        bar = None
-
-        def on_log(self, args, state, control, logs=None, **_):
-            if "reward" not in logs or not state.is_world_process_zero:
-                return
-            self._watch(logs)
-            if progress:
-                self._show(state, logs)
-
-        def _watch(self, logs):
-            self.silent = self.silent + 1 if logs["reward"] == 0 == logs["reward_std"] else 0
-            if self.silent == SILENT_STEPS:
-                logger.warning(
-                    "no rollout was rewarded in the last %d steps: there is nothing to learn from"
-                    " (label, reward or model may be wrong)",
-                    SILENT_STEPS,
-                )
-
-        def _show(self, state, logs):
-            text = f"reward {logs['reward']:.3f}, length {logs['completion_length']:.0f}"
-            if sys.stderr.isatty() or FRONT_ENDS & set(os.environ):
-                self.bar = self.bar or tqdm(total=recipe.steps, unit="step")
-                self.bar.set_postfix_str(text)
-                self.bar.update(logs["step"] - self.bar.n)
-            elif logs["step"] % math.ceil(recipe.steps / 10) == 0 or logs["step"] == recipe.steps:
-                print(f"step {logs['step']}/{recipe.steps}: {text}", flush=True)
-
-        def on_train_end(self, args, state, control, **_):
-            if self.bar is not None:
-                self.bar.close()
-
-    return Reporter()
 
 
 def show(recipe: Recipe, out: Path) -> None:
