@@ -16,7 +16,8 @@ matrix, equation, text) as `node`s, `quantity` its unit, `expression` parses wha
 `compare` by shape, `regions`, `values` and `units` part by part, with `evaluate` for what a tree is
 worth. Confirming: `engine`, `worker` and `symbolic`, in a process that can be killed. `grade`
 caches and reports. `policy` is the table of what counts as equal and why; `golds` and `selftest`
-guard a run; `paper_rules` restates the paper's own reward.
+guard a run; `paper_rules` and `paper_evaluation` restate the paper's own two graders, to be
+compared with.
 
 Importing this needs neither torch nor sympy; the worker starts with the first question that needs
 it.
@@ -32,6 +33,8 @@ from onerl.verifier.grade import (
     same_answer,
     verify,
 )
+from onerl.verifier.paper_evaluation import paper_eval_grader
+from onerl.verifier.paper_rules import paper_train_grader
 from onerl.verifier.policy import Policy
 from onerl.verifier.selftest import SelfTestError, self_test
 
@@ -45,6 +48,8 @@ __all__ = [
     "extract_answer",
     "grade",
     "grade_many",
+    "paper_eval_grader",
+    "paper_train_grader",
     "same_answer",
     "self_test",
     "verify",

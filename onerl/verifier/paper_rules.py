@@ -6,11 +6,15 @@ normalisation of Hendrycks' MATH, and equality of values after the normalisation
 were written for textbook strings, and their quirks are kept: everything from ``\text{ `` on is
 cut, unreduced fractions are refused, a comma is not a decimal point. The originals evaluate
 strings with sympy; this one uses our own parser, so the same quirks come without evaluating code.
+
+`paper_train_grader(response, gold)` is the whole of it, in the form that `onerl.rescore` takes;
+the grader of the paper's evaluation is another one (`paper_evaluation`).
 """
 
 import re
+from fractions import Fraction
 
-from onerl.verifier import evaluate
+from onerl.verifier import engine, evaluate
 from onerl.verifier.evaluate import NoValueError
 from onerl.verifier.expression import parse
 from onerl.verifier.tokens import UnreadableError, tokenise
@@ -19,7 +23,18 @@ _FRACTION = re.compile(r"(-?)\(?(-?\d+)\)?/\(?(\d+)\)?")
 _UNIT_WORDS = (
     "degree|cm|centimeter|meter|mile|second|minute|hour|day|week|month|year|foot|feet|inch|yard"
 )
+_TUPLE = re.compile(r"[(\[]([^()\[\]]*,[^()\[\]]*)[)\]]")
 _TOO_HARD = re.compile(r"\^[{(]|\^\d+\^|\^\d\d")
+
+
+def paper_train_grader(response: str, gold: str) -> bool:
+    r"""The paper's training reward: whether the last ``\boxed{}`` is the gold answer by its rules.
+
+    The original also reads the prompt, whose own empty box counts where a response has none; that
+    is never right, unless the gold answer is empty.
+    """
+    answer = extract(response)
+    return answer is not None and same_answer(answer, gold)[0]
 
 
 def extract(response: str) -> str | None:
@@ -89,22 +104,46 @@ def _as_written(text: str) -> str | None:
 
 
 def _values_equal(answer: str, gold: str) -> bool:
+    """Part by part, where both are a tuple or an interval with the same brackets."""
     if not answer or "=" in answer:
         return False
+    given, wanted = _parts(answer), _parts(gold)
+    if len(given) != len(wanted):
+        return False
+    if len(wanted) > 1 and (answer[0], answer[-1]) != (gold[0], gold[-1]):
+        return False
+    return all(_value_equal(*pair) for pair in zip(given, wanted, strict=True))
+
+
+def _parts(text: str) -> list[str]:
+    inside = _TUPLE.fullmatch(text)
+    return [part.strip() for part in inside[1].split(",")] if inside else [text]
+
+
+def _value_equal(answer: str, gold: str) -> bool:
     fractions = _as_written(answer), _as_written(gold)
     if None not in fractions:
         return fractions[0] == fractions[1]
     if any(_unknown_letters(text) > 2 or _TOO_HARD.search(text) for text in (answer, gold)):
         return False
     try:
-        values = [
-            evaluate.exact(parse(tokenise(text, group_digits=False))) for text in (answer, gold)
-        ]
-    except (NoValueError, UnreadableError, RecursionError):
+        trees = [parse(tokenise(text, group_digits=False)) for text in (answer, gold)]
+    except (UnreadableError, RecursionError):
         return False
-    if (values[0].denominator == 1) != (values[1].denominator == 1):
+    values = [_rational(tree) for tree in trees]
+    whole = [value is not None and value.denominator == 1 for value in values]
+    if whole[0] != whole[1]:
         return False
-    return values[0] == values[1]
+    if None not in values:
+        return values[0] == values[1]
+    return engine.ask(("trees", *trees))[0] == "equal"
+
+
+def _rational(tree: tuple) -> Fraction | None:
+    try:
+        return evaluate.exact(tree)
+    except (NoValueError, RecursionError):
+        return None
 
 
 def _unknown_letters(text: str) -> int:
