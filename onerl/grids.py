@@ -4,6 +4,7 @@
     grids.recipes("ablation")                         {(arm, seed): Recipe}, what a notebook trains
     grids.recipes("ablation", full=True)              every arm and seed
     grids.recipes("data_size", "qwen2.5-math-1.5b")   the paper's arms of the same grid
+    grids.differences(recipes)                        a row per arm: the fields in which they differ
 
 A grid is declared in `params/grids.yaml`; here an arm's changes become recipes. An arm changes only
 what it must, so that arms of different grids that mean the same run have the same hash, and share
@@ -15,12 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
 from onerl.parameters import RecipeError, nearest, params_folder
 from onerl.recipe import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCALES = ("world", "paper")
 FIELDS = ("evaluate", "seeds", "quick", "arms", "steps")
@@ -73,8 +77,8 @@ def definition(name: str, scale: Literal["world", "paper"] = "world") -> Definit
 def recipes(
     name: str,
     preset: str | Path | Recipe = "tiny",
-    seeds: Iterable[int] | None = None,
-    arms: Iterable[str] | None = None,
+    seeds: Iterable[int] | int | None = None,
+    arms: Iterable[str] | str | None = None,
     full: bool = False,
 ) -> dict[tuple[str, int], Recipe]:
     """The grid's recipes by (arm, seed), arms in the order of the file, seeds within.
@@ -83,15 +87,18 @@ def recipes(
         preset: what the arms change: a preset's name, a YAML file, or a recipe, whose seed is
             replaced. Its model decides between the world's arms and the paper's. An arm's changes
             win over its values, but a number of steps that is not its preset's stays.
-        seeds, arms: only these; None: those of the quick subset, or of the whole grid.
+        seeds, arms: only these, or only this one; None: those of the quick subset, or of the
+            whole grid.
         full: the whole grid instead of the quick subset.
 
     Raises:
         RecipeError: no such grid, preset or arm, or a seed that is not allowed.
     """
+    if not isinstance(full, bool):
+        raise RecipeError(f"full = {full!r}: must be true or false")
     base = preset if isinstance(preset, Recipe) else Recipe.load(preset)
     grid = definition(name, "world" if base.model == "world" else "paper")
-    chosen = tuple(arms) if arms is not None else grid.arms if full else grid.quick_arms
+    chosen = _listed(arms) if arms is not None else grid.arms if full else grid.quick_arms
     for arm in chosen:
         if arm not in grid.arms:
             raise RecipeError(
@@ -102,13 +109,28 @@ def recipes(
         base = base.replace(steps=grid.steps)
     if seeds is None:
         seeds = grid.seeds if full else grid.quick_seeds
-    numbers = tuple(seeds)
+    numbers = _listed(seeds)
     return {
         (arm, seed): _recipe(base.replace(seed=seed), changes)
         for arm, changes in grid.arms.items()
         if arm in chosen
         for seed in numbers
     }
+
+
+def differences(recipes: Mapping[tuple[str, int], Recipe]) -> pd.DataFrame:
+    """A row per arm of what `recipes` gave: the fields, but the seed, in which the arms differ."""
+    import pandas as pd
+
+    rows = {arm: recipe.model_dump() for (arm, _), recipe in recipes.items()}
+    table = pd.DataFrame(rows.values(), index=pd.Index(rows, name="arm"), dtype=object)
+    differ = [name for name in table if name != "seed" and table[name].map(repr).nunique() > 1]
+    return table[differ]
+
+
+def _listed(value: Any) -> tuple:
+    """papermill's -p gives one value where a list is meant: `-p seeds 3`, `-p arms "row 5"`."""
+    return (value,) if isinstance(value, (str, int, float)) else tuple(value)
 
 
 def _recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:

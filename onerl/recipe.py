@@ -266,6 +266,10 @@ class Recipe(BaseModel):
                     f"unknown parameter {name} = {given[name]!r}{nearest(name, known)};"
                     f" allowed: {', '.join(sorted(known))}"
                 )
+        if "seeds" in own and given.get("seed") is not None:
+            raise RecipeError(
+                f"seed = {given['seed']!r}: this notebook trains a grid; give seeds, one or several"
+            )
         overrides = given.get("overrides") or {}
         if not isinstance(overrides, Mapping):
             raise RecipeError(f"overrides = {overrides!r}: must be a dict of recipe fields")

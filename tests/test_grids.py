@@ -90,6 +90,27 @@ def test_a_recipes_own_values_stay_but_for_the_arms():
     assert grids.recipes("controls", mine)["random", 0].reward == "random"
 
 
+def test_one_value_stands_for_a_list_of_one():
+    """papermill's -p cannot give a list: `-p seeds 3`, `-p arms "full set, 60 % wrong"`."""
+    found = grids.recipes("label_corruption", seeds=3, arms="full set, 60 % wrong")
+    assert list(found) == [("full set, 60 % wrong", 3)]
+
+
+def test_differences_are_the_fields_that_the_arms_change():
+    table = grids.differences(grids.recipes("label_corruption", seeds=[0, 1]))
+    assert list(table) == ["examples", "label", "label_noise"]
+    assert table.loc["slightly off", "label"] == "2.2"
+    assert table.loc["full set, 90 % wrong", "label_noise"] == 0.9
+    assert len(table) == len(grids.definition("label_corruption").arms)
+
+
+def test_the_entropy_loss_alone_is_kept_step_by_step():
+    found = grids.recipes("entropy_alone")["entropy alone", 0]
+    assert found == Recipe.load("tiny", steps=20, save_every=2).ablation(row=10)
+    shorter = grids.recipes("entropy_alone", Recipe.load("tiny", steps=4))
+    assert {recipe.steps for recipe in shorter.values()} == {4}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -97,6 +118,7 @@ def test_a_recipes_own_values_stay_but_for_the_arms():
         ({"name": "ablation", "arms": ["row 14"]}, "no arm 'row 14'.*nearest: 'row 4'"),
         ({"name": "cross_category", "preset": REAL, "arms": ["Prealgebra"]}, "no arm 'Prealgebra'"),
         ({"name": "ablation", "seeds": [-1]}, "seed = -1"),
+        ({"name": "ablation", "full": "no"}, "full = 'no': must be true or false"),
     ],
 )
 def test_what_does_not_exist_is_named(arguments, message):
