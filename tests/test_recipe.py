@@ -271,7 +271,7 @@ def test_none_means_the_presets_own_and_own_parameters_are_not_fields():
 
 
 def test_a_notebook_of_seeds_does_not_ignore_a_seed():
-    with pytest.raises(RecipeError, match="seed = 3.*give seeds"):
+    with pytest.raises(RecipeError, match=r"seed = 3.*give seeds"):
         Recipe.from_notebook({**PARAMETERS, "seed": 3, "seeds": None}, own=["seeds"])
 
 
