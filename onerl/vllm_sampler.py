@@ -18,7 +18,6 @@ its own. Not covered: LoRA inside vLLM (adapters are merged into the weights sen
 from __future__ import annotations
 
 import gc
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -106,8 +105,6 @@ class VllmSampler:
             )
         from vllm import LLM
 
-        if "VLLM_LOGGING_LEVEL" not in os.environ:
-            logging.getLogger("vllm").setLevel(logging.ERROR)  # it warns of what is chosen below
         on_gpu = torch.cuda.is_available()
         self.accelerator, self.tensor_parallel = accelerator, tensor_parallel
         self.sleep = sleep and on_gpu
@@ -219,8 +216,10 @@ class VllmSampler:
 
     def close(self) -> None:
         """Give the engine's memory back; the sampler is not used again."""
-        self.llm.llm_engine.engine_core.shutdown()
+        # not the engine's own shutdown, which also ends torch.distributed, for the trainer too
+        self.llm.llm_engine.model_executor.shutdown()
         del self.llm
+        gc.unfreeze()  # vLLM froze what it had made
         gc.collect()
         torch.cuda.empty_cache()
 
@@ -235,6 +234,8 @@ def _launcher(accelerator):
     os.environ["RANK"] = str(accelerator.process_index)
     os.environ["LOCAL_RANK"] = str(accelerator.local_process_index)
     os.environ["WORLD_SIZE"] = str(accelerator.num_processes)
+    if accelerator.num_processes == 1:
+        os.environ["MASTER_PORT"] = "0"  # a free one: accelerate leaves 29500, in every run
     ensure_master_addr_port()
     try:
         yield

