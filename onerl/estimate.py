@@ -103,7 +103,7 @@ def gpu_memory(recipe: Recipe, shape: Shape, backend: str, gpu: float | None) ->
         "activations of one layer": tokens * (40 * shape.hidden + 16 * shape.intermediate),
         "tile of logits, float32": tile,
     }
-    step = {"weights before the update": 4 * trained, "their difference": 4 * trained}
+    step = {"weights before the update": 4 * trained}
     update = {"gradients, float32": 4 * trained}
     update |= passes if sum(passes.values()) > sum(step.values()) else step
     if backend == "vllm" and not recipe.vllm_sleep:

@@ -34,6 +34,6 @@ class UpdateNorm(TrainerCallback):
             self._remember()
 
     def on_optimizer_step(self, args, state, control, **_):
-        moves = torch._foreach_sub(self._weights(), self.before)
-        self.value = sharding.total_norm(moves, self.trainer.accelerator)
+        torch._foreach_sub_(self.before, self._weights())  # in place: no second copy
+        self.value = sharding.total_norm(self.before, self.trainer.accelerator)
         del self.before
