@@ -42,7 +42,7 @@ import yaml
 from onerl.base_model import FOLDER
 from onerl.benchmarks import SELECTION_SETS
 from onerl.problems import Problem, benchmark, examples
-from onerl.prompts import family_of, prompt_for, prompt_sha256
+from onerl.prompts import after_example, family_of, prompt_for, prompt_sha256
 from onerl.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.report import Report, paired_difference
 from onerl.verifier import bad_golds, grade_many
@@ -68,6 +68,7 @@ def evaluate(
     max_completion_length: int | None = None,
     prompt: str = "auto",
     prefix: str = "",
+    demonstration: tuple[str, str] | None = None,
     limit: int | None = None,
     seed: int = 0,
     backend: str = "auto",
@@ -85,6 +86,7 @@ def evaluate(
         prompt: a family of `onerl.prompts.STRINGS`; "auto" tells it by the model.
         prefix: text every answer is forced to begin with. With the careful opening on the
             untouched base model this gives the elicitation ceiling.
+        demonstration: a question and its solution that go before every question (in-context).
         limit: only so many problems of each benchmark, evenly spaced.
         backend: "torch", "vllm", or "auto": vLLM where it and a GPU are there.
         out: folder that keeps the answers; what is there already is not sampled again.
@@ -99,7 +101,7 @@ def evaluate(
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
     if not names:
         raise ValueError("benchmarks: name at least one, for example ['world']")
-    answers = _Answers(model, seed, prompt, prefix, backend)
+    answers = _Answers(model, seed, prompt, prefix, demonstration, backend)
     changes = {"samples": samples, "temperature": temperature, "top_p": top_p}
     changes["max_completion_length"] = max_completion_length
     plans = [(name, *protocol_for(name, protocol, **changes)) for name in names]
@@ -217,18 +219,25 @@ class _Answers:
         seed: int,
         prompt: str,
         prefix: str,
+        demonstration: tuple[str, str] | None,
         backend: str,
     ):
         folder = model[1] if isinstance(model, tuple) else model
         self.model = str(FOLDER if folder == "world" else folder)
         self.family = family_of(self.model if prompt == "auto" else prompt)
         self.seed, self.prefix, self.backend, self.sampler = seed, prefix, backend, None
+        self.demonstration = None if demonstration is None else list(demonstration)
 
     @cached_property
     def settings(self) -> dict:
         """What the answers depend on beside the protocol."""
-        weights = _fingerprint(self.model)
-        return {"model": weights, "prompt": self.family, "prefix": self.prefix, "seed": self.seed}
+        return {
+            "model": _fingerprint(self.model),
+            "prompt": self.family,
+            "prefix": self.prefix,
+            "demonstration": self.demonstration,
+            "seed": self.seed,
+        }
 
     def _load(self) -> None:
         from transformers import AutoConfig, AutoTokenizer, GenerationConfig
@@ -248,6 +257,11 @@ class _Answers:
         self.stops = {int(i) for i in np.hstack([i for i in stops if i is not None])}
         self.sampler = sampler_for(self.backend, self.model)
 
+    def _prompt(self, question: str) -> str:
+        if self.demonstration is not None:
+            question = after_example(question, *self.demonstration, self.family)
+        return prompt_for(question, self.family, "eval", self.tokenizer)
+
     def close(self) -> None:
         """Give an engine's memory back."""
         if hasattr(self.sampler, "close"):
@@ -259,7 +273,7 @@ class _Answers:
 
         if self.sampler is None:
             self._load()
-        prompts = [prompt_for(p.question, self.family, "eval", self.tokenizer) for p in problems]
+        prompts = [self._prompt(problem.question) for problem in problems]
         encode = partial(self.tokenizer.encode, add_special_tokens=False)
         forced = len(encode(self.prefix)) if self.prefix else 0
         seeds = [

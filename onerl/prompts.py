@@ -37,6 +37,9 @@ _LLAMA = (
 )
 _WORLD = "Problem: {q}\nSolution:"
 
+DEMONSTRATED = {"world": "{example}\nSolution:{solution}\n\nProblem: {q}"}
+"""What stands for the question when an example goes before it; elsewhere as in the paper's code."""
+
 Split = Literal["train", "eval"]
 
 STRINGS: dict[str, dict[Split, str]] = {
@@ -146,6 +149,16 @@ def prompt_for(
     return tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )
+
+
+def after_example(question: str, example: str, solution: str, model: Any) -> str:
+    """The question with a solved example before it, to be put to `prompt_for` in its place.
+
+    One turn: example, newline, solution, blank line, question (reference 5.2, "in-context
+    baseline"). The embedded world has no turns; there the example is a document before it.
+    """
+    string = DEMONSTRATED.get(family_of(model), "{example}\n{solution}\n\n{q}")
+    return string.format(example=example, solution=solution, q=question)
 
 
 def prompt_sha256(prompt: str) -> str:

@@ -17,6 +17,7 @@ from onerl import evaluation
 from onerl.benchmarks import NAMES, PAPER_SETS
 from onerl.evaluation import evaluate, problems_of, rescore
 from onerl.problems import Problem
+from onerl.prompts import prompt_sha256
 from onerl.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.report import METRICS
 from onerl.sampler import SharedPromptSampler
@@ -113,6 +114,7 @@ def test_a_finished_evaluation_does_not_load_the_model(toy, tiny_model_dir, tmp_
     [
         ({"seed": 1}, "seed is 1 now and was 0"),
         ({"prefix": "So"}, "prefix"),
+        ({"demonstration": ("Q", " A")}, "demonstration"),
         ({"limit": 3}, "limit"),
     ],
 )
@@ -135,6 +137,13 @@ def test_a_forced_opening_begins_every_answer_and_counts_as_its_tokens(toy, tiny
     assert records["text"].str.startswith(" First").all()
     cut = records[records["finish"] == "length"]
     assert (cut["tokens"] == 12).all()
+
+
+def test_a_demonstration_goes_before_every_question(toy, tiny_model_dir):
+    shown = evaluate(tiny_model_dir, ["toy"], demonstration=("2+2?", " It is 4."), **SETTINGS)
+    first = "Problem: 2+2?\nSolution: It is 4.\n\nProblem: What is 0 plus 1?\nSolution:"
+    assert shown.records["prompt_sha256"].iloc[0] == prompt_sha256(first)
+    assert shown.records["prompt_sha256"].nunique() == 20
 
 
 def test_table_says_n_k_and_an_interval_for_every_metric(toy, tiny_model_dir):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from onerl.problems import PI1
-from onerl.prompts import STRINGS, SUFFIX, family_of, prompt_for, prompt_sha256
+from onerl.prompts import STRINGS, SUFFIX, after_example, family_of, prompt_for, prompt_sha256
 from onerl.recipe import Recipe
 from onerl.train import training_rows
 
@@ -153,6 +153,21 @@ def test_a_model_that_nothing_is_known_of_is_an_error_that_lists_the_families():
 def test_a_split_that_does_not_exist_is_an_error():
     with pytest.raises(ValueError, match="train or eval"):
         prompt_for("Q", "world", "test")
+
+
+def test_an_example_goes_before_the_question_in_one_turn_as_in_the_papers_code():
+    question = after_example("Q {2}?", "Q1?", "A1", "qwen2.5-math")
+    assert question == "Q1?\nA1\n\nQ {2}?"
+    turns = prompt_for(question, "qwen2.5-math", "eval")
+    assert turns == STRINGS["qwen2.5-math"]["eval"].replace("{q}", question)
+    assert turns.count("<|im_start|>user") == 1
+
+
+def test_in_the_world_an_example_is_a_document_before_the_question():
+    question = after_example("Q?", "Q1?", " A1.", "world")
+    assert prompt_for(question, "world", "eval") == (
+        "Problem: Q1?\nSolution: A1.\n\nProblem: Q?\nSolution:"
+    )
 
 
 @pytest.mark.skipif(not os.environ.get("ONERL_DATA"), reason="ONERL_DATA names no data")
