@@ -18,6 +18,7 @@ Not covered: one run over several GPUs (`accelerate launch -m onerl.train`).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import signal
@@ -37,6 +38,7 @@ from onerl.results import Grid, base_key, collect, evaluated
 from onerl.runs import Run, outputs_folder
 from onerl.train import FRONT_ENDS
 
+JOB = (sys.executable, "-m", "onerl.job")
 POLL = 0.5  # seconds between two looks at the running jobs
 GRACE = 10  # seconds a job has to end after SIGTERM
 QUEUE_LOOK = 10  # seconds between two questions to SLURM
@@ -178,6 +180,7 @@ class Local:
                 if process.poll() is not None:
                     del self.running[slot]
                     process.stdin.close()
+                    _kill_group(process, signal.SIGKILL)  # workers that a killed job left behind
                     task.seconds = time.monotonic() - task.started
                     task.state = "done" if process.returncode == 0 and task.job.done else "failed"
                     if process.returncode < 0:
@@ -199,7 +202,7 @@ class Local:
         task.log, task.state, task.started = job.out / "job.log", "running", time.monotonic()
         job.out.mkdir(parents=True, exist_ok=True)
         (job.out / "job.yaml").write_text(job.recipe.to_yaml(), "utf-8")
-        command = [sys.executable, "-m", "onerl.job", str(job.out / "job.yaml")]
+        command = [*JOB, str(job.out / "job.yaml")]
         command += ["--out", str(job.out), "--evaluate", job.evaluate, "--end-with-parent"]
         command += ["--base"] * job.base
         command += ["--limit", str(job.limit)] if job.limit else []
@@ -224,8 +227,8 @@ class Local:
         processes = [process for _, process in self.running.values()]
         for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
             for process in processes:
-                if process.poll() is None:
-                    os.killpg(process.pid, number)
+                if process.poll() is None or number == signal.SIGKILL:
+                    _kill_group(process, number)
             until = time.monotonic() + patience
             while any(p.poll() is None for p in processes) and time.monotonic() < until:
                 time.sleep(0.05)
@@ -251,6 +254,7 @@ class Slurm:
         real = any(recipe.model != "world" for recipe in recipes)
         settings = {
             "name": "onerl",
+            "stderr_to_stdout": True,  # one log
             "timeout_min": 24 * 60,
             "cpus_per_task": max(recipe.threads or 8 for recipe in recipes),
             **({"gpus_per_node": 1} if real else {}),
@@ -272,7 +276,7 @@ class Slurm:
             submitted = [self.executor.submit(task.job) for task in self.waiting]
         self.running = list(zip(self.waiting, submitted, strict=True))
         for task, handle in self.running:
-            task.log, task.state, task.started = handle.paths.stderr, "running", time.monotonic()
+            task.log, task.state, task.started = handle.paths.stdout, "running", time.monotonic()
             board.started(task)
         while self.running:
             for task, handle in self._ended():
@@ -325,6 +329,11 @@ def gpus() -> list[str]:
 
 def _is_key(key: Hashable) -> bool:
     return isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], int)
+
+
+def _kill_group(process: subprocess.Popen, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # nobody of the job's session is left
+        os.killpg(process.pid, number)
 
 
 def _append(log: Path, line: str) -> None:
