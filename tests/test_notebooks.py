@@ -16,6 +16,7 @@ from onerl.recipe import Recipe, RecipeError
 FOLDER = Path(__file__).parents[1] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 EXPERIMENTS = [path for path in NOTEBOOKS if path.stem != "index"]
+TRAINING = [path for path in EXPERIMENTS if "Recipe.from_notebook(" in path.read_text("utf-8")]
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 each_experiment = pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 
@@ -93,16 +94,17 @@ def test_parameters_are_commented_annotated_literals(path):
         assert isinstance(statement, ast.AnnAssign), ast.unparse(statement)
         ast.literal_eval(statement.value)
         names.append(statement.target.id)
-    assert {"preset", "seed", "out", "overrides"} <= set(names)
+    assert {"preset", "out", "overrides"} <= set(names)
+    assert {"seed", "seeds"} & set(names)
     tokens = tokenize.generate_tokens(io.StringIO(cell.source).readline)
     commented = {token.start[0] for token in tokens if token.type == tokenize.COMMENT}
     assert len(commented) == len(names)
 
 
-@pytest.mark.parametrize("name", ["train", "ablation"])
-def test_no_name_hides_a_parameter_that_papermill_may_inject(name):
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
+def test_no_name_hides_a_parameter_that_papermill_may_inject(path):
     """`-p examples world:bags:1` sets a global; an import of that name would replace it."""
-    cells = code_cells(FOLDER / f"{name}.ipynb")
+    cells = code_cells(path)
     (reads,) = [i for i, cell in enumerate(cells) if "Recipe.from_notebook(" in cell.source]
     bound = set()
     for cell in cells[1 : reads + 1]:
@@ -156,6 +158,9 @@ def run_beginning(path: Path, **parameters) -> None:
         ("train", {"preset": "tyny"}, "tiny"),
         ("train", {"steps": -1}, "steps"),
         ("train", {"overrides": {"learning_rat": 1}}, "learning_rate"),
+        ("label_corruption", {"arms": ["rihgt"]}, "nearest: 'right'"),
+        ("label_corruption", {"seeds": [-1]}, "seed = -1"),
+        ("label_corruption", {"seed": 1}, "give seeds"),
     ],
 )
 def test_a_wrong_parameter_stops_before_any_work(name, parameters, named):

@@ -2,8 +2,11 @@
 
 import pandas as pd
 import pytest
+from fake_runs import LIMIT, fake_run
 
 from onerl import paper
+from onerl.recipe import Recipe
+from onerl.results import collect
 
 SIX = ["math500", "aime24", "amc23", "minerva", "olympiad", "aime25"]
 SUBJECTS = {  # problems of MATH500 in each
@@ -126,3 +129,17 @@ def test_what_is_not_exactly_one_row_is_an_error(where, said):
 def test_a_table_that_is_not_there_names_the_nearest():
     with pytest.raises(ValueError, match="nearest: 'table5_ablation'"):
         paper.table("table5_ablatio")
+
+
+def test_ours_and_the_papers_numbers_stand_under_headings_of_their_own(tmp_path):
+    recipe = Recipe.load("tiny", steps=2)
+    fake_run(tmp_path, recipe, {0: 0.25, 2: 0.75})
+    grid = collect({("one", 0): recipe}, tmp_path, limit=LIMIT)
+    theirs = pd.DataFrame({"MATH500": {"base model": 36.0, "one": 74.8, "not run": 1.0}})
+    heading, columns, *rows = paper.beside(grid, theirs).splitlines()
+    assert heading.split("|")[0].startswith("embedded world, held-out: accuracy, %")
+    assert heading.split("|")[1].strip() == "the paper: Qwen2.5-Math-1.5B"
+    assert columns.split()[-2:] == ["|", "MATH500"]
+    assert [row.split()[0] for row in rows] == ["base", "one"]
+    assert [row.split("|")[1].strip() for row in rows] == ["36.0", "74.8"]
+    assert rows[1].split()[:4] == ["one", "1", str(LIMIT), "75.0"]
