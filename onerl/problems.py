@@ -182,18 +182,25 @@ def _ranked(rank: int) -> Problem:
 
 @lru_cache(maxsize=1)
 def ranking() -> tuple[int, ...]:
-    """Pool indices in the order of π1, π2, …: by the spread of their recorded accuracies.
+    """Pool indices in the order of π1, π2, …: by the historical variance of their accuracies.
 
-    The score is the population standard deviation of an example's accuracies over training
-    (paper, Eq. 1 and 2); the sort is stable, so equal scores keep the file's order, as in the
-    released selection script.
+    Equal scores keep the file's order, as in the released selection script (`onerl.selection`).
     """
-    import numpy as np
+    from onerl.selection import historical_variance, ranks
 
-    history = json.loads(_training_file("acc_step_500.json").read_text("utf-8"))
-    scores = np.array([np.std(accuracies) for accuracies in history.values()])
-    indices = [int(key) for key in history]
-    return tuple(indices[i] for i in np.argsort(-scores, kind="stable"))
+    history = released_history()
+    rank = ranks([historical_variance(accuracies) for accuracies in history.values()])
+    return tuple(index for _, index in sorted(zip(rank, history, strict=True)))
+
+
+def released_history() -> dict[int, list[float]]:
+    """Accuracies of each example's visits in the authors' 500 steps on DSR-sub, by pool index.
+
+    Raises:
+        FileNotFoundError: the file is neither in ONERL_DATA nor reachable on the hub.
+    """
+    found = json.loads(_training_file("acc_step_500.json").read_text("utf-8"))
+    return {int(index): accuracies for index, accuracies in found.items()}
 
 
 @lru_cache(maxsize=1)
