@@ -1,4 +1,7 @@
-"""The paper's recipe on the real π1 and real MATH500 problems, with a small model in Qwen's place.
+"""The paper's recipe on the real π1 and real benchmarks, with a small model in Qwen's place.
+
+The run goes through the notebook as a researcher starts it: papermill, the preset's name, and
+overrides that name the small model and shrink the work.
 
 Needs `ONERL_DATA`, the folder of the released data; skipped without it. The tokenizer is trained
 on the spot on the problems' own text, with Qwen's special tokens; the model is taught a few answers
@@ -9,6 +12,9 @@ import json
 import os
 from pathlib import Path
 
+import nbformat
+import pandas as pd
+import papermill
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -16,7 +22,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 import onerl
 from onerl.problems import benchmark, examples
-from onerl.prompts import prompt_for
+from onerl.prompts import prompt_for, prompt_sha256
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("ONERL_DATA"), reason="ONERL_DATA does not name the released data"
@@ -73,62 +79,114 @@ def taught_model(tokenizer, prompt: str) -> Qwen2ForCausalLM:
     return model.eval()
 
 
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "train.ipynb"
+
+
 @pytest.fixture(scope="module")
-def recipe(tmp_path_factory):
-    """The paper's preset, but for the model and the size of the work."""
+def overrides(tmp_path_factory):
+    """The model, and the size of the work; the rest is the paper's preset."""
     folder = tmp_path_factory.mktemp("small_qwen")
     (pi1,) = examples("pi1")
     prompt = prompt_for(pi1.question, "qwen2.5-math", "train")
     tokenizer = byte_tokenizer([prompt, *(p.question for p in benchmark("math500"))])
     tokenizer.save_pretrained(folder)
     taught_model(tokenizer, prompt).save_pretrained(folder)
-    overrides = {
+    return {
         "model": str(folder),
-        "steps": 2,
+        "backend": "torch",
+        "steps": 3,
         "save_every": 1,
         "prompts_per_step": 2,
         "num_generations": 8,
         "max_completion_length": 24,
         "temperature": 1.0,
+        "token_budget": 2000,
         "threads": 1,
-        "benchmarks": ["math500"],
+        "benchmarks": ["aime25"],
     }
-    found, _ = onerl.Recipe.from_notebook(
-        {"preset": "qwen2.5-math-1.5b", "seed": 0, "out": None, "overrides": overrides}
+
+
+def through_the_notebook(folder: Path, overrides: dict) -> Path:
+    """The executed notebook, whose run is in folder/run."""
+    papermill.execute_notebook(
+        NOTEBOOK,
+        folder / "out.ipynb",
+        parameters={
+            "preset": "qwen2.5-math-1.5b",
+            "out": str(folder / "run"),
+            "overrides": overrides,
+            "curve_points": 2,
+        },
+        cwd=str(NOTEBOOK.parents[1]),
+        kernel_name="python3",
+        progress_bar=False,
     )
-    return found
+    return folder / "out.ipynb"
 
 
 @pytest.fixture(scope="module")
-def run(recipe, tmp_path_factory):
-    return onerl.train(recipe, out=tmp_path_factory.mktemp("run"), progress=False)
+def executed(overrides, tmp_path_factory):
+    return through_the_notebook(tmp_path_factory.mktemp("notebook"), overrides)
 
 
-def test_the_prompt_is_the_released_one_and_the_label_is_text(recipe):
-    import pandas as pd
+@pytest.fixture(scope="module")
+def run(executed):
+    return onerl.train(onerl.runs.Run(executed.parent / "run").recipe, executed.parent / "run")
 
+
+def printed(notebook: Path) -> str:
+    cells = nbformat.read(notebook, as_version=4).cells
+    outputs = [output for cell in cells for output in cell.get("outputs", ())]
+    return "".join(output.get("text", "") for output in outputs)
+
+
+def test_the_notebook_goes_from_the_papers_preset_to_the_evaluation_table(executed, run, overrides):
+    assert run.done
+    differ = {
+        name
+        for name, value in onerl.Recipe.load("qwen2.5-math-1.5b").model_dump().items()
+        if run.recipe.model_dump()[name] != value
+    }
+    assert differ <= set(overrides)
+    table = pd.read_csv(run.path / "table.csv")
+    accuracy = table[table["metric"] == "accuracy"].set_index("model")
+    assert list(accuracy.index) == ["base model", "after 1-shot RLVR"]
+    assert (accuracy[["n", "k"]] == [30, 8]).all().all()
+    assert "aime25" in printed(executed)
+    assert (run.path / "curves.png").stat().st_size > 1000
+
+
+def test_a_mistake_stops_the_notebook_with_a_line_that_names_it(overrides, tmp_path):
+    with pytest.raises(papermill.PapermillExecutionError) as stop:
+        through_the_notebook(tmp_path, {**overrides, "model": "no/such-folder"})
+    assert stop.value.evalue.startswith("model = 'no/such-folder': no such folder")
+    assert "\n" not in stop.value.evalue
+    assert not (tmp_path / "run" / "recipe.yaml").exists()
+
+
+def test_the_prompt_is_the_released_one_and_the_label_is_text(run):
     file = Path(os.environ["ONERL_DATA"]) / "one_shot_rlvr" / "pi1_r128.parquet"
     released = pd.read_parquet(file).iloc[0]
-    (pi1,) = examples(recipe.examples)
-    shown = prompt_for(pi1.question, recipe.prompt, "train")
+    (pi1,) = examples(run.recipe.examples)
+    shown = prompt_for(pi1.question, run.recipe.prompt, "train")
     assert f"<|im_start|>user\n{released['prompt'][0]['content']}<|im_end|>" in shown
+    provenance = json.loads((run.path / "provenance.json").read_text())
+    assert provenance["prompt_sha256"] == [prompt_sha256(shown)]
     assert pi1.answer == "12.8" == released["reward_model"]["ground_truth"]
 
 
-def test_two_steps_reach_rewards_gradients_and_checkpoints(run):
-    assert list(run.metrics["step"]) == [1, 2]
+def test_three_steps_reach_rewards_gradients_and_checkpoints(run):
+    assert list(run.metrics["step"]) == [1, 2, 3]
     assert 0 < run.metrics["reward"].iloc[0] < 1
     assert (run.metrics["grad_norm"] > 0).all()
     assert (run.metrics["status/ok"] > 0).all()
-    assert [step for step, _ in run.checkpoints] == [0, 1, 2]
-    provenance = json.loads((run.path / "provenance.json").read_text())
-    assert provenance
+    assert [step for step, _ in run.checkpoints] == [0, 1, 2, 3]
 
 
 def test_the_last_checkpoint_is_evaluated_on_real_problems(run, tmp_path):
     report = onerl.evaluate(
         run.checkpoints[-1],
-        run.recipe.benchmarks,
+        ["math500"],
         limit=20,
         max_completion_length=24,
         out=tmp_path,
