@@ -26,18 +26,35 @@ from onerl.recipe import Recipe
 FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
 
 
-def train(recipe: Recipe, out: str | Path | None = None, progress: bool = True) -> runs.Run:
+def train(
+    recipe: Recipe,
+    out: str | Path | None = None,
+    progress: bool = True,
+    processes: int = 1,
+    config: str | None = None,
+) -> runs.Run:
     """Train as the recipe says, in the folder `out` (default `outputs/<hash of the recipe>`).
 
     Blocks until done. `progress` shows a bar in Jupyter, and a line for every tenth of the steps
-    when headless.
+    when headless. With `processes` above 1, or a `config` of params/accelerate, the run is a
+    program of its own on that many GPUs, whose progress is shown (`onerl.launch`).
 
     Raises:
         ValueError: the folder holds another recipe's run or another process is writing to it; an
             example has no label, or one that the verifier does not accept; a prompt is longer
             than `max_prompt_length`; the model suits no backend.
+        RuntimeError: the program with several processes failed.
     """
     out = Path(out) if out is not None else run_folder(recipe)
+    if (processes == 1 and config is None) or runs.Run(out).done:
+        return _run(recipe, out, progress)
+    from onerl.launch import launch
+
+    return launch(recipe, out, processes, config, progress)
+
+
+def _run(recipe: Recipe, out: Path, progress: bool) -> runs.Run:
+    """As the only process of the run, or as one of those that a launcher started."""
     run = runs.Run(out)
     with only_run(out):
         processes.on_first(lambda: same_recipe(out, recipe))
@@ -217,15 +234,16 @@ def main(arguments: list[str] | None = None) -> None:
     )
     given = parser.parse_args(arguments)
     try:
-        recipe = Recipe.load(given.params, **dict(given.fields))
+        recipe = processes.on_first(lambda: Recipe.load(given.params, **dict(given.fields)))
         if given.dry_run:
-            return show(recipe, Path(given.out or run_folder(recipe)))
+            return processes.on_first(lambda: show(recipe, Path(given.out or run_folder(recipe))))
         run = train(recipe, given.out)
     except (ValueError, OSError) as error:
         raise SystemExit(f"error: {error}") from None
+    finally:
+        processes.leave()
     if processes.is_first():
         print(f"done: {run.path}")
-    processes.leave()
 
 
 if __name__ == "__main__":
