@@ -43,6 +43,7 @@ def test_historical_variance_is_the_populations():
 
 def test_equal_scores_keep_their_order():
     assert selection.ranks([0.1, 0.5, 0.1, 0.5, 0.0]).tolist() == [3, 1, 4, 2, 5]
+    assert selection.ranks([0.0, 1.0] * 100)[::2].tolist() == list(range(101, 201))
 
 
 def test_lim_is_one_on_the_mean_curve_and_falls_with_the_distance():
