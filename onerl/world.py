@@ -90,16 +90,34 @@ def split() -> dict[str, dict[str, tuple[tuple[int, ...], ...]]]:
     return sides
 
 
-def _problems(side: str, template: Template, count: int) -> list[Problem]:
+def _exercises(side: str, template: Template, count: int) -> list[Exercise]:
     rng = random.Random(f"{SPLIT_SEED}:{side}:{template.name}")
     operands = list(split()[side][template.name])
     rng.shuffle(operands)
     if side == "pool" and template.name == PI1[0]:
         operands.insert(0, operands.pop(operands.index(PI1[1])))
+    return [fill(template, chosen, rng) for chosen in operands[:count]]
+
+
+def _problems(side: str, template: Template, count: int) -> list[Problem]:
     return [
-        _problem(f"world/{side}/{template.name}/{i}", fill(template, o, rng))
-        for i, o in enumerate(operands[:count], start=1)
+        _problem(f"world/{side}/{template.name}/{i}", exercise)
+        for i, exercise in enumerate(_exercises(side, template, count), start=1)
     ]
+
+
+def exercise(problem: Problem) -> Exercise:
+    """The filled template behind a problem of the held-out side or of the pool.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    parts = problem.id.split("/")
+    if len(parts) == 4 and parts[0] == "world" and parts[2] in TEMPLATES:
+        found = _exercises(parts[1], TEMPLATES[parts[2]], int(parts[3]))[-1]
+        if found.question == problem.question:
+            return found
+    raise ValueError(f"problem {problem.id}: not a problem of the world's templates")
 
 
 def _problem(name: str, exercise: Exercise) -> Problem:
