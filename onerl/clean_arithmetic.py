@@ -25,10 +25,7 @@ LEVELS = range(1, 21)
 PER_LEVEL = 20
 LARGEST_NUMERATOR = 10**6
 LARGEST_DENOMINATOR = 10**3
-QUESTION = (
-    "Calculate the exact value of the expression below. Give an integer or a fraction in lowest"
-    " terms.\n${expression}$"
-)
+QUESTION = "Calculate exactly, as an integer or a fraction in lowest terms: ${expression}$"
 
 
 class Term(NamedTuple):
