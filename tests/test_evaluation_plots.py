@@ -1,0 +1,67 @@
+"""Figures of evaluations show the numbers they are given."""
+
+import pandas as pd
+import pytest
+
+from onerl import evaluation_plots, plots
+
+
+def frame(**values):
+    """group -> value, with an interval of 5 points to each side."""
+    found = pd.DataFrame({"value": values}, dtype=float)
+    return found.assign(low=found["value"] - 5, high=found["value"] + 5)
+
+
+def test_each_series_has_its_markers_on_the_line_of_the_group():
+    panels = {"category": {"base": frame(a=10, b=20), "after": frame(b=80, a=70)}}
+    (axis,) = evaluation_plots.groups(panels).axes
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["a", "b"]
+    base, after = (container.lines[0] for container in axis.containers)
+    assert list(base.get_xdata()) == [10, 20]
+    assert [round(y) for y in base.get_ydata()] == [0, 1]
+    assert list(after.get_xdata()) == [80, 70]
+    assert [round(y) for y in after.get_ydata()] == [1, 0]
+    assert [text.get_text() for text in axis.figure.legends[0].get_texts()] == ["base", "after"]
+
+
+def test_intervals_are_drawn_from_low_to_high():
+    (axis,) = evaluation_plots.groups({"category": {"base": frame(a=10)}}).axes
+    (segments,) = (bar.get_segments() for bar in axis.containers[0].lines[2])
+    assert segments[0][:, 0] == pytest.approx([5, 15])
+
+
+def test_an_interval_that_ends_at_its_value_can_be_drawn():
+    found = frame(a=100).assign(high=100 - 1e-13)
+    evaluation_plots.groups({"category": {"base": found}})
+
+
+def test_nothing_to_draw_is_an_error():
+    with pytest.raises(ValueError, match="panels"):
+        evaluation_plots.groups({})
+
+
+@pytest.fixture
+def records():
+    return pd.DataFrame(
+        {
+            "tokens": [10, 20, 96, 96],
+            "correct": [True, False, False, True],
+            "finish": ["stop", "stop", "length", "length"],
+        }
+    )
+
+
+def test_an_answer_that_was_cut_off_and_is_right_counts_as_right(records):
+    assert list(evaluation_plots.outcome(records)) == ["right", "wrong", "truncated", "right"]
+
+
+def test_the_bars_of_a_panel_add_up_to_all_answers(records):
+    axes = evaluation_plots.lengths({"base": records, "after": records.iloc[:2]}).axes
+    for axis in axes:
+        assert sum(bar.get_height() for bar in axis.patches) == pytest.approx(100)
+    assert [axis.get_title() for axis in axes] == ["base", "after"]
+
+
+def test_figures_are_small(records, tmp_path):
+    path = plots.save(evaluation_plots.lengths({"base": records}), tmp_path / "figure.png")
+    assert path.stat().st_size < 40_000
