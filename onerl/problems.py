@@ -199,27 +199,41 @@ def released_history() -> dict[int, list[float]]:
     Raises:
         FileNotFoundError: the file is neither in ONERL_DATA nor reachable on the hub.
     """
-    found = json.loads(_training_file("acc_step_500.json").read_text("utf-8"))
+    file = _training_file("acc_step_500.json")
+    try:
+        found = json.loads(file.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{file}: is not whole: {error}") from None
     return {int(index): accuracies for index, accuracies in found.items()}
 
 
 @lru_cache(maxsize=1)
 def _pool() -> tuple[Problem, ...]:
-    """DSR-sub in its own order, broken labels included."""
+    """DSR-sub in its own order, the known broken labels included.
+
+    Raises ValueError when the file cannot be read, or another row has no label.
+    """
     import pandas as pd
 
-    table = pd.read_parquet(_training_file("dsr_sub.parquet"))
-    return tuple(
+    file = _training_file("dsr_sub.parquet")
+    try:
+        table = pd.read_parquet(file, columns=["prompt", "reward_model", "extra_info"])
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{file}: cannot be read: {str(error).splitlines()[0]}") from None
+    rows = zip(table["prompt"], table["reward_model"], table["extra_info"], strict=True)
+    pool = tuple(
         Problem(
             id=f"dsr_sub/{extra['index']}",
             question=prompt[0]["content"].removesuffix(SUFFIX),
-            answer=reward["ground_truth"],
+            answer=reward["ground_truth"] or "",
             source=f"dsr_sub/{extra['index']}",
         )
-        for prompt, reward, extra in zip(
-            table["prompt"], table["reward_model"], table["extra_info"], strict=True
-        )
+        for prompt, reward, extra in rows
     )
+    bare = [p.id for i, p in enumerate(pool) if not p.answer.strip() and i not in BROKEN_LABELS]
+    if bare:
+        raise ValueError(f"{file}: {len(bare)} rows have no label: {', '.join(bare[:5])}")
+    return pool
 
 
 def _without_broken(pool: tuple[Problem, ...]) -> list[Problem]:

@@ -3,9 +3,11 @@
 import json
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from onerl import paper, problems
@@ -147,8 +149,6 @@ def test_ranks_fall_with_the_standard_deviation_and_ties_keep_the_files_order():
     ],
 )
 def test_named_sets_are_the_released_files(name, file, copies):
-    import pandas as pd
-
     released = pd.read_parquet(Path(os.environ["ONERL_DATA"], "one_shot_rlvr", f"{file}.parquet"))
     ours = [(p.question + SUFFIX, p.answer) for p in examples(name) for _ in range(copies)]
     theirs = [
@@ -206,6 +206,44 @@ def test_maths_training_set_comes_from_its_file_and_bad_rows_are_named(monkeypat
     file.unlink()
     with pytest.raises(FileNotFoundError, match=r"lacks the file .*train\.jsonl"):
         examples("math_train")
+
+
+@pytest.fixture
+def damaged(monkeypatch, tmp_path):
+    """A copy of the release to spoil; what was read of it is forgotten before and after."""
+    folder = tmp_path / "one_shot_rlvr"
+    shutil.copytree(Path(os.environ["ONERL_DATA"], "one_shot_rlvr"), folder)
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path))
+    ranking.cache_clear()
+    problems._pool.cache_clear()
+    yield folder
+    ranking.cache_clear()
+    problems._pool.cache_clear()
+
+
+@needs_data
+@pytest.mark.parametrize("label", [None, "", " "])
+def test_a_row_without_a_label_is_named(damaged, label):
+    table = pd.read_parquet(damaged / "dsr_sub.parquet")
+    labels = list(table["reward_model"])
+    labels[7] = {**labels[7], "ground_truth": label}
+    table.assign(reward_model=labels).to_parquet(damaged / "dsr_sub.parquet")
+    with pytest.raises(ValueError, match=r"dsr_sub\.parquet: 1 rows have no label: dsr_sub/7$"):
+        examples("dsr_sub")
+
+
+@needs_data
+def test_a_damaged_file_of_the_release_is_named_in_one_line(damaged):
+    table = pd.read_parquet(damaged / "dsr_sub.parquet")
+    table.drop(columns="reward_model").to_parquet(damaged / "dsr_sub.parquet")
+    with pytest.raises(ValueError, match=r"dsr_sub\.parquet: cannot be read: .*reward_model"):
+        examples("dsr_sub")
+    (damaged / "dsr_sub.parquet").write_bytes(b"torn")
+    with pytest.raises(ValueError, match=r"dsr_sub\.parquet: cannot be read: "):
+        examples("dsr_sub")
+    (damaged / "acc_step_500.json").write_text('{"0": [0.5')
+    with pytest.raises(ValueError, match=r"acc_step_500\.json: is not whole: "):
+        examples("pi2")
 
 
 @needs_data

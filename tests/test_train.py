@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from onerl import problems
 from onerl import train as train_function
 from onerl.problems import Problem
 from onerl.recipe import Recipe
@@ -246,6 +247,33 @@ def test_a_model_that_cannot_be_had_is_named_in_one_line(recipe, tmp_path, monke
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(FileNotFoundError, match=r"^model = 'nobody/nothing': .* a folder .*$"):
         train(recipe.replace(model="nobody/nothing"), tmp_path, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("examples", "data", "said"),
+    [
+        ("pi1210", None, "ranks go from 1 to 1209"),
+        ("pi2", None, "cannot be reached"),  # no network
+        ("dsr_sub", "nowhere", "no such folder"),
+        ("dsr_sub", ".", "ONERL_DATA lacks the file .*dsr_sub.parquet"),
+        ("own.yaml", None, "own/2 has no answer"),
+    ],
+)
+def test_what_is_missing_is_one_line_before_any_work(
+    recipe, tmp_path, monkeypatch, examples, data, said
+):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ONERL_DATA", raising=False)
+    monkeypatch.setattr("onerl.problems.ranking", problems.ranking.__wrapped__)
+    monkeypatch.setattr("onerl.problems._pool", problems._pool.__wrapped__)
+    if data:
+        monkeypatch.setenv("ONERL_DATA", data)
+    (tmp_path / "own.yaml").write_text("- {problem: a, answer: 1}\n- {problem: b}\n")
+    with pytest.raises((ValueError, FileNotFoundError), match=said) as stop:
+        train(recipe.replace(examples=examples), tmp_path / "run", progress=False)
+    assert "\n" not in str(stop.value)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [".lock"]
 
 
 def test_the_label_replaces_the_answer_as_text(recipe):
