@@ -51,7 +51,12 @@ def dots(
     return figure
 
 
-def sizes(ours: pd.DataFrame, base: float, theirs: pd.DataFrame) -> Figure:
+def sizes(
+    ours: pd.DataFrame,
+    base: float,
+    theirs: pd.DataFrame,
+    title: str = "embedded world, held-out",
+) -> Figure:
     """Accuracy against the number of training examples; examples drawn at random marked apart.
 
     Args:
@@ -75,7 +80,8 @@ def sizes(ours: pd.DataFrame, base: float, theirs: pd.DataFrame) -> Figure:
             label=f"{label}, 95 % interval",
         )
     left.axhline(base, color=GREY, linestyle=":", label=f"base model: {base:.3g}")
-    left.set(title="embedded world, held-out", ylabel="accuracy (%)", ylim=(0, 101))
+    left.set(title=title, ylabel="accuracy (%)", ylim=(0, 101))
+    theirs = theirs.dropna(subset="value")
     for (model, rows), (color, style) in zip(
         theirs.groupby("model", sort=False), SERIES, strict=False
     ):
@@ -84,7 +90,9 @@ def sizes(ours: pd.DataFrame, base: float, theirs: pd.DataFrame) -> Figure:
         before = rows[rows["size"] == 0]["value"]
         right.axhline(before.iloc[0], color=color, linestyle=":", linewidth=1)
         drawn = rows[rows["drawn"]]
-        right.plot(drawn["size"] * 1.25, drawn["value"], "D", color=VERMILION)
+        if len(drawn):
+            label = f"{model}, drawn at random"
+            right.plot(drawn["size"] * 1.25, drawn["value"], "D", color=VERMILION, label=label)
     right.set(
         title="the paper (dotted: before training)", ylabel="MATH500 accuracy (%)", ylim=(0, 101)
     )

@@ -108,6 +108,25 @@ def seed_interval(values: Sequence[float]) -> Interval:
     return Interval(mean, float(mean - half), float(mean + half))
 
 
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> Interval:
+    """Spearman's rank correlation of pairs, and its interval over them.
+
+    Fisher's z with the standard error 1.03 / sqrt(n - 3) (Fieller, Hartley and Pearson 1957): an
+    approximation, rough below ten pairs. NaN where one side is constant or n is below 4.
+
+    Raises:
+        ValueError: the two have different lengths.
+    """
+    if len(a) != len(b):
+        raise ValueError(f"a correlation needs pairs, got {len(a)} and {len(b)} values")
+    if len(a) < 4 or len(set(a)) == 1 or len(set(b)) == 1:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    value = float(stats.spearmanr(a, b).statistic)
+    centre = np.arctanh(np.clip(value, -1 + 1e-12, 1 - 1e-12))
+    half = stats.norm.ppf(0.5 + LEVEL / 2) * 1.03 / sqrt(len(a) - 3)
+    return Interval(value, float(np.tanh(centre - half)), float(np.tanh(centre + half)))
+
+
 def pass_at_k(n: int, c: int, k: int) -> float:
     """Unbiased chance that k of n samples, c of them right, contain a right one.
 

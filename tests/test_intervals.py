@@ -12,6 +12,7 @@ from onerl.intervals import (
     mean_interval,
     paired_interval,
     pass_at_k,
+    rank_correlation,
     seed_interval,
     wilson,
 )
@@ -106,6 +107,24 @@ def test_seed_interval_is_student_t():
     low, high = stats.ttest_1samp([60, 66, 70, 71, 63], 0).confidence_interval()
     assert seed_interval([60, 66, 70, 71, 63]) == pytest.approx((66, low, high))
     assert np.isnan(seed_interval([3.0]).low)
+
+
+def test_rank_correlation_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    pairs = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], size=(1000, 20))
+    truth = 6 / np.pi * np.arcsin(0.5 / 2)  # Spearman's rho of a normal pair
+    found = [rank_correlation(*sample.T) for sample in pairs]
+    covered = np.mean([low <= truth <= high for _, low, high in found])
+    assert 0.92 < covered < 0.98
+    assert np.mean([value for value, *_ in found]) == pytest.approx(truth, abs=0.03)
+
+
+def test_rank_correlation_asks_only_for_order_and_says_when_there_is_none():
+    assert rank_correlation([1, 2, 3, 4, 50], [2, 3, 4, 5, 6]).value == pytest.approx(1)
+    assert np.isnan(rank_correlation([1, 1, 1, 1], [1, 2, 3, 4]).value)
+    assert np.isnan(rank_correlation([1, 2, 3], [1, 2, 3]).low)
+    with pytest.raises(ValueError, match="pairs, got 3 and 4"):
+        rank_correlation([1, 2, 3], [1, 2, 3, 4])
 
 
 @pytest.mark.parametrize(("n", "c"), [(6, 0), (6, 1), (6, 3), (6, 6)])
