@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LOOK = 2  # seconds between two looks at what the runs have written
 LINE = 60  # seconds between two lines about the running jobs
+QUEUED = "queued or starting"
 
 
 class Board:
@@ -52,8 +53,9 @@ class Board:
             self.display.update(self._table())
         if self.display is None and now - self.lined > LINE:
             self.lined = now
-            running = [task for task in self.tasks if task.state == "running"]
-            self.say("running  " + "; ".join(f"{task.name}: {where(task)}" for task in running))
+            running = [(task.name, where(task)) for task in self.tasks if task.state == "running"]
+            lines = [f"{name}: {what}" for name, what in running if what != QUEUED]
+            self.say(f"running  {'; '.join(lines)}  ({len(running) - len(lines)} {QUEUED})")
 
     def close(self) -> None:
         if self.display is not None:
@@ -76,7 +78,7 @@ def where(task: Task) -> str:
     try:
         row = json.loads(lines[-1])
     except (IndexError, ValueError):  # no line, or half a line
-        return "starting"
+        return QUEUED
     if row["step"] >= task.job.recipe.steps:
         return "evaluating"
     return f"step {row['step']}/{task.job.recipe.steps}, reward {row['reward']:.2f}"
