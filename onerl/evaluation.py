@@ -31,6 +31,7 @@ import re
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict
 from functools import cached_property, partial
 from pathlib import Path
@@ -101,21 +102,20 @@ def evaluate(
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
     if not names:
         raise ValueError("benchmarks: name at least one, for example ['world']")
-    answers = _Answers(model, seed, prompt, prefix, demonstration, backend)
     changes = {"samples": samples, "temperature": temperature, "top_p": top_p}
     changes["max_completion_length"] = max_completion_length
     plans = [(name, *protocol_for(name, protocol, **changes)) for name in names]
-    asked = [_untrained(name, problems_of(name, limit), answers.model) for name in names]
-    tables = []
-    for (name, label, how), problems in zip(plans, asked, strict=True):
-        folder = None if out is None else Path(out) / name.replace(":", "-")
-        if folder is not None:
-            _claim(folder, answers.settings | {"limit": limit} | asdict(how))
-        rows = pd.concat(_sampled(answers, name, problems, how, folder, progress))
-        order = {problem.id: place for place, problem in enumerate(problems)}
-        rows = rows.sort_values("problem", key=lambda ids: ids.map(order), kind="stable")
-        tables.append(rows.assign(protocol=label))
-    answers.close()
+    with closing(_Answers(model, seed, prompt, prefix, demonstration, backend)) as answers:
+        asked = [_untrained(name, problems_of(name, limit), answers.model) for name in names]
+        tables = []
+        for (name, label, how), problems in zip(plans, asked, strict=True):
+            folder = None if out is None else Path(out) / name.replace(":", "-")
+            if folder is not None:
+                _claim(folder, answers.settings | {"limit": limit} | asdict(how))
+            rows = pd.concat(_sampled(answers, name, problems, how, folder, progress))
+            order = {problem.id: place for place, problem in enumerate(problems)}
+            rows = rows.sort_values("problem", key=lambda ids: ids.map(order), kind="stable")
+            tables.append(rows.assign(protocol=label))
     checkpoint = f"step {model[0]}" if isinstance(model, tuple) else "as given"
     return Report(pd.concat(tables, ignore_index=True).assign(checkpoint=checkpoint))
 

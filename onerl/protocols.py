@@ -7,8 +7,9 @@
                temperature of its training
     ours       sets whose protocol is not published or that are ours: greedy, 3,072 tokens
 
-Not covered: the prompt, which goes with the model (`onerl.prompts`), and the grading, which is
-the verifier's under every protocol.
+Not covered: the prompt, which goes with the model (`onerl.prompts`); the grading, which is the
+verifier's under every protocol; and two quirks of the paper's code, which runs a response's python
+block and goes on, and adds " (True or False)" to questions with such an answer (the six have none).
 """
 
 from __future__ import annotations
