@@ -3,6 +3,7 @@
 import json
 import shutil
 import urllib.error
+from pathlib import Path
 
 import pytest
 from conftest import tiny_model
@@ -232,3 +233,28 @@ def test_a_24gb_preset_has_the_maths_of_its_step_from_the_preset_it_shrinks(name
     assert differ == {"preset", "learning_rate", "lora_rank", "vllm_memory", "token_budget"}
     assert small.vllm_sleep
     assert small.max_completion_length < small.token_budget < full.token_budget
+
+
+MATH_7B = Qwen2Config(
+    vocab_size=152064,
+    hidden_size=3584,
+    intermediate_size=18944,
+    num_hidden_layers=28,
+    num_attention_heads=28,
+    num_key_value_heads=4,
+    tie_word_embeddings=False,
+)
+SHAPES = {"math-7b": MATH_7B, "r1-distill": R1, "llama": LLAMA, "qwen2.5": QWEN}
+
+
+@pytest.mark.parametrize("name", [name for name in presets() if name != "tiny"])
+def test_the_readme_states_the_estimates_of_the_dry_run(name):
+    recipe = Recipe.load(name)
+    shape = estimate.shape_of(next(c for part, c in SHAPES.items() if part in name))
+    gpu = GPU_24 if name.endswith("-24gb") else 80 * 2**30 / 1e9
+    phases = estimate.gpu_memory(recipe, shape, "vllm", gpu)
+    peak = max(sum(parts.values()) for parts in phases.values())
+    disk = sum(estimate.disk(recipe, shape).values())
+    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
+    (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{name}` |")]
+    assert row.endswith(f"| {peak:.0f} | {disk:.0f} |")
