@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -25,7 +26,7 @@ class Board:
         self.tasks = tasks
         self.looked = self.lined = time.monotonic()
         self.display = None
-        if FRONT_ENDS & set(os.environ):
+        if in_notebook():
             from IPython.display import display
 
             self.display = display(self._table(), display_id=True)
@@ -69,6 +70,13 @@ class Board:
             for task in self.tasks
         ]
         return pd.DataFrame(rows, columns=["run", "state", "where"])
+
+
+def in_notebook() -> bool:
+    """Whether this is a kernel that somebody looks at; papermill's and nbval's are not."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return bool(FRONT_ENDS & set(os.environ)) and hasattr(shell, "kernel")
 
 
 def where(task: Task) -> str:
