@@ -105,11 +105,13 @@ def text(rows: pd.DataFrame) -> str:
 # -- measures: grid -> effect -------------------------------------------------------------------
 
 
-def minus(a: str, b: str = BASE, metric: str = "accuracy") -> Callable[[Grid], Effect]:
+def minus(
+    a: str, b: str = BASE, metric: str = "accuracy", benchmark: str | None = None
+) -> Callable[[Grid], Effect]:
     """Arm a minus arm b (or the base model) at their last steps, in points."""
 
     def measure(grid: Grid) -> Effect:
-        found = grid.difference(a, b, metric)
+        found = grid.difference(a, b, metric, benchmark)
         seeds = found.seeds if found.interval == "seeds" else 1
         return Effect(found.difference, found.low, found.high, seeds)
 
@@ -341,6 +343,20 @@ CLAIMS: Mapping[str, tuple[Claim, ...]] = {
         Claim("the format reward lifts too", "Table 14", "above", minus("format")),
         Claim("a random reward lifts too", "arXiv 2506.10947", "above", minus("random")),
         Claim("a reward for wrong answers lifts too", "arXiv 2506.10947", "above", minus("wrong")),
+    ),
+    "transfer": (
+        Claim(
+            "one example lifts tasks outside the training domain",
+            "Table 1",
+            "above",
+            minus("pi1", benchmark="world-unseen"),
+        ),
+        Claim(
+            "and more than the full set does",
+            "Table 1",
+            "above",
+            minus("pi1", "full set", benchmark="world-unseen"),
+        ),
     ),
     "prompt_variants": (
         Claim(
