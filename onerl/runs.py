@@ -112,7 +112,7 @@ def atomic_dir(target: str | Path) -> Iterator[Path]:
     """
     target = Path(target)
     aside = target.with_name(f".{target.name}.partial")
-    with _named_errors(target):
+    with named_errors(target):
         shutil.rmtree(aside, ignore_errors=True)
         aside.mkdir(parents=True)
         try:
@@ -138,7 +138,7 @@ def append_jsonl(file: str | Path, row: dict[str, Any]) -> None:
     Raises:
         OSError: the file cannot be written; the message names it.
     """
-    with _named_errors(Path(file)), Path(file).open("a", encoding="utf-8") as stream:
+    with named_errors(Path(file)), Path(file).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row) + "\n")
         stream.flush()
         os.fsync(stream.fileno())
@@ -146,10 +146,21 @@ def append_jsonl(file: str | Path, row: dict[str, Any]) -> None:
 
 def write_text(file: str | Path, text: str) -> None:
     """Write a text file whole or not at all."""
-    file = Path(file)
-    with _named_errors(file):
-        aside = file.with_name(f".{file.name}.partial")
+    with atomic_file(file) as aside:
         aside.write_text(text, "utf-8")
+
+
+@contextlib.contextmanager
+def atomic_file(file: str | Path) -> Iterator[Path]:
+    """A path to write, which appears under the name `file` whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
+    """
+    file = Path(file)
+    aside = file.with_name(f".{file.name}.partial")
+    with named_errors(file):
+        yield aside
         _sync(aside)
         aside.replace(file)
 
@@ -231,12 +242,13 @@ def _sync(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def _named_errors(path: Path) -> Iterator[None]:
+def named_errors(path: Path) -> Iterator[None]:
     """Says which path failed, and what to do about a full disk or a missing permission."""
     hints = {
         errno.ENOSPC: "the disk is full; free some space and start again, the run will resume",
         errno.EDQUOT: "your disk quota is used up; free some space and start again",
         errno.EACCES: "the folder may not be written; choose another with out",
+        errno.ENOTDIR: "a file stands where a folder is wanted; choose another with out",
         errno.EROFS: "the file system is read-only; choose another folder with out",
     }
     try:

@@ -110,6 +110,11 @@ def newest_whole(run: Path) -> tuple[int, Path] | None:
         if damaged is None:
             return int(folder.name.removeprefix("step-")), folder
         logger.warning("%s is damaged; resuming from an earlier checkpoint", damaged)
+    for reached, _ in runs.Run(run).checkpoints[-1:]:
+        if reached:
+            logger.warning(
+                "no whole state is left of %d steps: the run starts again from step 0", reached
+            )
     return None
 
 

@@ -94,7 +94,7 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
         found = state.newest_whole(out)
         step, folder = found if found else (0, None)
         state.rewind(out, step, folder)
-        if not (out / "checkpoints" / state.folder_name(0)).exists():
+        if folder is None:
             state.save_checkpoint(out, 0, trainer.model, trainer.processing_class)
         return folder
 
@@ -112,8 +112,9 @@ def only_run(out: Path) -> Iterator[None]:
     with contextlib.ExitStack() as held:
 
         def lock() -> None:
-            out.mkdir(parents=True, exist_ok=True)
-            file = held.enter_context((out / ".lock").open("a"))
+            with runs.named_errors(out):
+                out.mkdir(parents=True, exist_ok=True)
+                file = held.enter_context((out / ".lock").open("a"))
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -367,9 +367,8 @@ class OneShotTrainer(GRPOTrainer):
         )
         folder = self.out / "rollouts"
         folder.mkdir(exist_ok=True)
-        part = folder / f"{state.folder_name(step)}.part"
-        table.to_parquet(part)
-        part.replace(part.with_suffix(".parquet"))
+        with runs.atomic_file(folder / f"{state.folder_name(step)}.parquet") as aside:
+            table.to_parquet(aside)
 
     def _prepare_for_training(self, max_steps, train_dataloader, resume_from_checkpoint):
         """DeepSpeed's own way to resume reads DeepSpeed's own files."""

@@ -38,7 +38,7 @@ def recipe(tiny_model_dir):
         num_generations=4,
         max_completion_length=16,
         temperature=1.0,
-        learning_rate=1e-4,
+        learning_rate=3e-5,
         token_budget=100,
         micro_batch_tokens=200,
         threads=1,
@@ -107,7 +107,7 @@ def test_metrics_and_records_of_several_processes_are_those_of_all_rollouts(one,
         assert list(ours) == list(theirs)
         for name, value in theirs.items():
             if not name.startswith("seconds/") and name != "sampler_mismatch":
-                assert ours[name] == pytest.approx(value, rel=1e-4), name
+                assert ours[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
     columns = ["prompt", "completion", "reward", "status", "correct"]
     ours, theirs = (
         pd.read_parquet(f / "run/rollouts/step-000003.parquet")[columns] for f in (folder, one)
