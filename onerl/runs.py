@@ -5,7 +5,8 @@
     metrics.jsonl      a row per optimiser step
     rollouts/          sampled answers and grades of the steps with a checkpoint
     checkpoints/       step-000000 (the base model), …: whole folders for `from_pretrained`
-    state/             optimiser state for resuming (`onerl.state`)
+    state/             optimiser state and metrics for resuming (`onerl.state`)
+    launch.log         what a run that was started as a program said (`onerl.launch`)
     evaluations/       records of evaluations
     DONE               there once the run is finished
 
