@@ -74,10 +74,11 @@ def check_batch(rollouts: int, updates: int) -> None:
 
 def leave() -> None:
     """Close the connections at the end of a program; nothing to do for one process."""
-    import torch.distributed
+    if count() > 1:
+        import torch.distributed
 
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def _join() -> None:
