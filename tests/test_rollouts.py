@@ -50,7 +50,7 @@ def test_auto_takes_vllm_only_on_a_gpu_that_has_it_and_never_for_the_world(monke
 @pytest.mark.parametrize("backend", ["vllm", "vllm-server"])
 def test_a_backend_that_is_not_installed_names_the_extra_before_any_work(tmp_path, backend):
     recipe = Recipe(model="no such model", backend=backend)
-    with pytest.raises(ValueError, match=rf"backend = '{backend}'.*pip install 'onerl\[vllm\]'"):
+    with pytest.raises(ValueError, match=rf"backend = '{backend}'.*pip install -e '\.\[vllm\]'"):
         OneShotTrainer(recipe, "no such model", None, tmp_path)
 
 
