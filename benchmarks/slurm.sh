@@ -48,8 +48,10 @@ CONF
 started=()
 stop() {
     scancel --user=root 2>/dev/null || true
-    for pid in "${started[@]}"; do kill "$pid" 2>/dev/null || true; done
-    wait
+    for ((i = ${#started[@]} - 1; i >= 0; i--)); do  # munged last: the others need it to end
+        kill "${started[i]}" 2>/dev/null || true
+        wait "${started[i]}" 2>/dev/null || true
+    done
     rm -rf "$STATE"
 }
 trap stop EXIT
