@@ -7,6 +7,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 from conftest import tiny_model
+from datasets import Dataset
 from peft import get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, TrainerState
@@ -16,6 +17,7 @@ from onerl.recipe import Recipe
 from onerl.sampler import SharedPromptSampler, stream_seed
 from onerl.state import read_moments, save_state
 from onerl.train import train
+from onerl.trainer import OneShotTrainer
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +100,37 @@ def test_the_sampler_samples_from_the_adapted_policy(adapted):
     assert tokens[0] != tokens[2]
 
 
+def test_the_gradient_of_the_adapters_is_that_of_the_merged_weights(recipe, tmp_path, adapted):
+    """dL/dB = s dL/dW A^T and dL/dA = s B^T dL/dW, with dL/dW of the ordinary model."""
+    rows = Dataset.from_list([{"prompt": "1+1=", "answer": "2"}])
+    ours = OneShotTrainer(recipe, recipe.model, rows, tmp_path / "ours")
+    theirs = OneShotTrainer(recipe.replace(lora_rank=0), recipe.model, rows, tmp_path / "theirs")
+    ours.model.load_state_dict(adapted.state_dict())
+    theirs.model.load_state_dict(adapters.merged_state(adapted))
+    draw = torch.manual_seed(0)
+    batch = {
+        "prompt_ids": torch.randint(3, 90, (1, 6), generator=draw).expand(8, -1),
+        "prompt_mask": torch.ones(8, 6, dtype=torch.long),
+        "completion_ids": torch.randint(3, 90, (8, 12), generator=draw),
+        "completion_mask": torch.ones(8, 12, dtype=torch.long),
+        "advantages": torch.randn(8, generator=draw),
+        "ref_per_token_logps": torch.full((8, 12), -4.0),
+    }
+    losses = []
+    for trainer in (ours, theirs):
+        trainer.terms = dict.fromkeys(("policy_loss", "kl", "entropy", "clip_frac"), 0.0)
+        losses.append(trainer.backward(trainer.model, batch).item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    whole = dict(theirs.model.named_modules())
+    for name, layer in adapters.plain(ours.model).named_modules():
+        if hasattr(layer, "get_delta_weight"):
+            a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+            grad, scale = whole[name].weight.grad, layer.scaling["default"]
+            assert torch.allclose(b.grad, scale * grad @ a.T, rtol=1e-3, atol=1e-5), name
+            assert torch.allclose(a.grad, scale * b.T @ grad, rtol=1e-3, atol=1e-5), name
+            assert a.grad.abs().max() > 1e-3
+
+
 def test_the_reference_is_the_base_model_and_the_kl_starts_at_zero(whole):
     kl = whole.metrics["kl"]
     assert kl.iloc[0] == pytest.approx(0, abs=1e-9)
@@ -165,7 +198,10 @@ def test_a_resumed_run_in_8_bits_is_the_uninterrupted_one(recipe, tmp_path):
     (tmp_path / "again" / "DONE").unlink()
     shutil.rmtree(tmp_path / "again" / "state" / "step-000004")
     train(small, tmp_path / "again", progress=False)
-    for name in ("checkpoints/step-000004/model.safetensors", "state/step-000004/manifest.json"):
+    for name in (
+        "checkpoints/step-000004/model.safetensors",
+        "state/step-000004/optimizer.safetensors",
+    ):
         assert (tmp_path / "again" / name).read_bytes() == (run.path / name).read_bytes()
 
 
