@@ -178,7 +178,8 @@ def _doubled(rows: list[Mapping]) -> list[str]:
     """Rows whose own id another row has already."""
     first, wrong = {}, []
     for index, row in enumerate(rows):
-        key = next((row[field] for field in OWN_IDS if field in row), None)
+        fields = row if isinstance(row, Mapping) else {}  # what is no object is named later
+        key = next((fields[field] for field in OWN_IDS if field in fields), None)
         if key is not None and first.setdefault(key, index) != index:
             wrong.append(f"row {index} (the id {key!r} of row {first[key]})")
     return wrong

@@ -70,6 +70,14 @@ def test_a_row_whose_id_is_another_rows_is_named(monkeypatch, tmp_path, key):
         benchmark("aime25")
 
 
+@pytest.mark.parametrize("line", ["5", "[]", "null", '"text"', '{"problem": 1, "answer": "2"}'])
+def test_a_row_that_is_no_problem_is_named(monkeypatch, tmp_path, line):
+    write_benchmark(tmp_path, "aime25", ['{"problem": "a", "answer": "1"}', line])
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match="aime25: 1 bad rows: row 1"):
+        benchmark("aime25")
+
+
 def test_a_torn_line_of_a_benchmark_is_named(monkeypatch, tmp_path):
     write_benchmark(tmp_path, "aime25", ['{"problem": "a", "answer": "1"}', '{"problem": "b'])
     monkeypatch.setenv("ONERL_DATA", str(tmp_path))
