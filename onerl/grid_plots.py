@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 
 from onerl.plots import BLUE, GREEN, GREY, ORANGE, VERMILION, _legend_below, _panels
 
-PURPLE, SKY = "#CC79A7", "#56B4E9"
+PURPLE, SKY, BLACK = "#CC79A7", "#56B4E9", "#000000"
+NAMED = 0.9  # of the greatest gain; who gains less has its name in the figure
 SERIES = ((BLUE, "o-"), (ORANGE, "s--"), (GREEN, "^-."), (PURPLE, "v:"), (SKY, "P-"), (GREY, "X--"))
 PAPER = "the paper: Qwen2.5-Math-1.5B"
 OURS = "accuracy (%), 95 % interval"
@@ -66,7 +67,7 @@ def sizes(
     figure, (left, right) = _panels(1, 2, 9.0, 4.4)
     for drawn, color, style, label in (
         (False, BLUE, "o-", "chosen examples, and the full set"),
-        (True, VERMILION, "D", "drawn at random"),
+        (True, BLACK, "D", "drawn at random"),
     ):
         rows = ours[ours["drawn"] == drawn].sort_values("size")
         shift = 1.25 if drawn else 1.0  # beside the other point of 16, not on it
@@ -92,7 +93,7 @@ def sizes(
         drawn = rows[rows["drawn"]]
         if len(drawn):
             label = f"{model}, drawn at random"
-            right.plot(drawn["size"] * 1.25, drawn["value"], "D", color=VERMILION, label=label)
+            right.plot(drawn["size"] * 1.25, drawn["value"], "D", color=BLACK, label=label)
     right.set(
         title="the paper (dotted: before training)", ylabel="MATH500 accuracy (%)", ylim=(0, 101)
     )
@@ -218,6 +219,8 @@ def scores_and_gains(
 ) -> Figure:
     """A panel per score: each example's score against what training on it alone gains.
 
+    Examples that gain much less than the best are named.
+
     Args:
         gains: index example; columns mean, low, high, in points.
         scores: index example, a column per score.
@@ -229,14 +232,20 @@ def scores_and_gains(
     for axis, name, title in zip(axes, scores, titles, strict=True):
         x = scores[name].reindex(gains.index)
         axis.errorbar(x, gains["mean"], yerr=_sides(gains), fmt="o", color=BLUE, capsize=3)
-        for place, (example, y) in zip(x, gains["mean"].items(), strict=True):
+        few = gains["mean"][gains["mean"] < NAMED * gains["mean"].max()]
+        for number, example in enumerate(few.sort_values().index):
             axis.annotate(
-                example, (place, y), xytext=(4, 4), textcoords="offset points", fontsize=6.5
+                example,
+                (x[example], gains.loc[example, "mean"]),
+                xytext=((-6, 6)[number % 2], 3),
+                textcoords="offset points",
+                fontsize=7.5,
+                ha=("right", "left")[number % 2],
             )
         axis.axhline(0, color=GREY, linestyle=":", linewidth=1.5)
         axis.set_xlabel(f"score: {name}")
         axis.set_title(title, fontsize=9)
-        axis.margins(x=0.12)
+        axis.margins(x=0.15)
     for axis in axes[::columns]:
         axis.set_ylabel(ylabel)
     return figure
