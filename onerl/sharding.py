@@ -128,7 +128,8 @@ def whole_moments(model, optimizer, accelerator) -> dict[int, dict[str, Any]]:
 
         (step, *_) = (state["step"] for state in _inner(optimizer).state.values())
         return {
-            i: {"step": step} | {k: _kept(safe_get_full_optimizer_state(p, k)) for k in MOMENTS}
+            i: {k: _kept(safe_get_full_optimizer_state(p, k)) for k in MOMENTS}
+            | {"step": step.clone()}  # a file holds no tensor twice
             for i, p in enumerate(model.parameters())
         }
     state = optimizer.state_dict()["state"]
