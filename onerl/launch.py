@@ -37,7 +37,7 @@ def launch(
     Args:
         processes: one per GPU; must divide the rollouts of an update.
         config: a file for `accelerate launch`, or one of params/accelerate by name: ddp (default),
-            fsdp, deepspeed_zero2, deepspeed_zero3.
+            fsdp, deepspeed_zero2.
 
     Raises:
         ValueError: no such config, or the run refused to start; the message says why.

@@ -4,7 +4,8 @@ A run folder does not show how many processes wrote it: `checkpoints/` holds who
 and `state/` Adam's whole moments, so a run may go on with another number of GPUs, or without
 sharding. Every function here is collective: all processes call it, in the same order.
 
-Covered: FSDP2 (`fully_shard`), DeepSpeed ZeRO-2 and ZeRO-3. Not covered: FSDP1, LoRA on sharded
+Covered: FSDP2 (`fully_shard`) and, but for resuming, DeepSpeed ZeRO-2. Not covered: FSDP1, ZeRO-3
+(it cuts every model at loading, the base checkpoint's too), resuming under DeepSpeed, LoRA on sharded
 weights (adapters need little memory: replicate them), the 8-bit optimiser on sharded weights.
 """
 
@@ -48,6 +49,8 @@ def check(recipe: Recipe, accelerator) -> None:
     """
 
     def refuse() -> None:
+        if is_deepspeed(accelerator) and is_sharded(accelerator):
+            raise ValueError("zero_stage = 3: not supported; use params/accelerate/fsdp.yaml")
         if is_fsdp(accelerator) and accelerator.state.fsdp_plugin.fsdp_version != 2:
             raise ValueError("fsdp_version = 1: only FSDP2 is supported; set fsdp_version: 2")
         if is_sharded(accelerator) and not backend_for(recipe.backend, recipe.model).startswith(
@@ -141,15 +144,10 @@ def whole_moments(model, optimizer, accelerator) -> dict[int, dict[str, Any]]:
 def set_moments(model, optimizer, accelerator, moments: Mapping[int, dict[str, Any]]) -> None:
     """The inverse of `whole_moments`, into a fresh optimiser over the same parameters."""
     if is_deepspeed(accelerator):
-        from deepspeed.utils import safe_set_full_optimizer_state
-
-        for i, parameter in enumerate(model.parameters()):
-            for key in MOMENTS:
-                value = moments[i][key].to(accelerator.device)
-                safe_set_full_optimizer_state(parameter, value, key)
-        for state in _inner(optimizer).state.values():
-            state["step"] = moments[0]["step"]
-        return
+        raise ValueError(
+            "a run cannot be resumed under DeepSpeed, which makes its moments at the first step:"
+            " go on with params/accelerate/ddp.yaml or fsdp.yaml, which read the same state"
+        )
     if is_fsdp(accelerator):
         parameters = list(model.parameters())
         moments = {

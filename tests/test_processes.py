@@ -257,5 +257,5 @@ def test_accelerate_accepts_every_configuration(file, monkeypatch):
 
 
 def test_there_is_a_configuration_for_every_way_that_the_docs_name():
-    names = {"ddp", "fsdp", "deepspeed_zero2", "deepspeed_zero3"}
+    names = {"ddp", "fsdp", "deepspeed_zero2"}
     assert {path.stem for path in CONFIGS} == names
