@@ -5,8 +5,8 @@ and `state/` Adam's whole moments, so a run may go on with another number of GPU
 sharding. Every function here is collective: all processes call it, in the same order.
 
 Covered: FSDP2 (`fully_shard`) and, but for resuming, DeepSpeed ZeRO-2. Not covered: FSDP1, ZeRO-3
-(it cuts every model at loading, the base checkpoint's too), resuming under DeepSpeed, LoRA on sharded
-weights (adapters need little memory: replicate them), the 8-bit optimiser on sharded weights.
+(it cuts every model at loading, the base checkpoint's too), resuming under DeepSpeed, LoRA on
+sharded weights (adapters need little memory: replicate them), the 8-bit optimiser on sharded ones.
 """
 
 from __future__ import annotations
