@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -33,7 +34,7 @@ from onerl.verifier import clear_cache, grade_many
 
 RESULTS = Path(__file__).parent / "results"
 TEMPERATURE, LONGEST = 0.6, 96
-GENERATE_BATCHES = (128, 256, 512)  # rows decoded together
+GENERATE_BATCHES = (64, 128, 256)  # rows decoded together
 
 
 def ours(problems: int, samples: int) -> list[float]:
@@ -124,6 +125,7 @@ def main() -> None:
         "problems": given.problems,
         "samples": given.samples,
         "threads": 1,
+        "load": os.getloadavg(),  # processes that wanted a core in the last 1, 5 and 15 minutes
         "hardware": runs.hardware(),
         "git": runs.git_commit(),
         "onerl": fastest,
