@@ -152,7 +152,7 @@ def ablation(
     right.plot(paper["math500"], paper["row"], "D", color=VERMILION, markersize=6)
     right.set(
         title="the paper: Qwen2.5-Math-1.5B",
-        xlabel="MATH500 accuracy (%), best checkpoint",
+        xlabel="MATH500 (%), best checkpoint",
         xlim=(0, 100),
     )
     for axis in (left, right):

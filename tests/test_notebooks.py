@@ -158,6 +158,7 @@ def run_beginning(path: Path, **parameters) -> None:
         ("train", {"preset": "tyny"}, "tiny"),
         ("train", {"steps": -1}, "steps"),
         ("train", {"overrides": {"learning_rat": 1}}, "learning_rate"),
+        ("ablation", {"row": "al"}, "rows 1 to 13"),
         ("label_corruption", {"arms": ["rihgt"]}, "nearest: 'right'"),
         ("label_corruption", {"seeds": [-1]}, "seed = -1"),
         ("label_corruption", {"seed": 1}, "give seeds"),
@@ -166,6 +167,14 @@ def run_beginning(path: Path, **parameters) -> None:
 def test_a_wrong_parameter_stops_before_any_work(name, parameters, named):
     with pytest.raises(RecipeError, match=named):
         run_beginning(FOLDER / f"{name}.ipynb", **parameters)
+
+
+def test_another_example_takes_any_row_that_needs_no_label_of_its_own():
+    """The grid of row "all" has rows 11 to 13, for which only pi1 has wrong labels."""
+    path = FOLDER / "ablation.ipynb"
+    run_beginning(path, row=5, overrides={"examples": "world:bags:1"})
+    with pytest.raises(RecipeError, match="row = 12"):
+        run_beginning(path, row="all", overrides={"examples": "world:bags:1"})
 
 
 def test_a_mistyped_parameter_stops_papermill_at_once(tmp_path):
