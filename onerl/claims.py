@@ -30,6 +30,7 @@ from scipy import stats
 from onerl import dynamics, recorded, selection
 from onerl.intervals import Interval, seed_interval
 from onerl.results import BASE, Grid
+from onerl.transfer import family
 
 EQUAL = 3.0  # points: about the 95 % interval of a 1,000-problem accuracy
 SEEDS = 3  # fewer give no verdict
@@ -138,6 +139,25 @@ def after_saturation(metric: str, benchmark: str) -> Callable[[Grid], Effect]:
     def measure(grid: Grid) -> Effect:
         (arm,) = grid.arms
         return _over_seeds(dynamics.after_saturation(grid, arm, metric, benchmark)["change"])
+
+    return measure
+
+
+def weakest_family(arm: str) -> Callable[[Grid], Effect]:
+    """The smallest gain of the arm among the unseen families.
+
+    The mean over the families was the first measure. It is lifted by remainders alone, whose right
+    answer is often hit by a wrong solution, so it was replaced after it had been seen.
+    """
+
+    def measure(grid: Grid) -> Effect:
+        base = grid.base.values("world-unseen")
+        families = base.index.map(family)
+        gains = [
+            100 * (grid.report(arm, seed).values("world-unseen") - base).groupby(families).mean()
+            for seed in grid.seeds(arm)
+        ]
+        return _over_seeds([gain.min() for gain in gains])
 
     return measure
 
@@ -346,10 +366,10 @@ CLAIMS: Mapping[str, tuple[Claim, ...]] = {
     ),
     "transfer": (
         Claim(
-            "one example lifts tasks outside the training domain",
+            "one example lifts tasks outside the training domain, every family of them",
             "Table 1",
             "above",
-            minus("pi1", benchmark="world-unseen"),
+            weakest_family("pi1"),
         ),
         Claim(
             "and more than the full set does",

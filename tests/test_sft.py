@@ -9,7 +9,6 @@ from onerl import sft, world
 from onerl.problems import PI1, examples
 from onerl.prompts import prompt_for
 from onerl.recipe import Recipe
-from onerl.results import Grid
 from onerl.verifier import verify
 
 
@@ -89,8 +88,9 @@ def test_what_cannot_be_trained_on_is_refused_before_any_work(recipe, solution, 
 
 def test_a_solution_is_right_careful_and_another_for_another_seed():
     problem = examples("world:pi1")[0]
-    texts = {sft.solution_for(problem, seed) for seed in range(8)}
-    assert len(texts) > 1
+    texts = [sft.solution_for(problem, seed) for seed in range(4)]
+    assert len(set(texts)) == 4
+    assert sft.solution_for(problem, 4) == texts[0]
     for text in texts:
         assert verify(text, "2.3")
         assert "First, 3*3=9." in text
@@ -106,12 +106,18 @@ def test_a_problem_of_the_world_leads_back_to_its_exercise(problem):
     assert (found.question, found.solution.answer) == (problem.question, problem.answer)
 
 
-def test_outcomes_fit_into_a_grid(recipe, tmp_path, monkeypatch):
-    from onerl import evaluation
+def test_outcomes_fit_into_a_grid_share_the_base_model_and_are_recorded(
+    recipe, tmp_path, monkeypatch
+):
+    from onerl import evaluation, recorded
 
     monkeypatch.setattr(evaluation, "benchmark", lambda name: world.heldout()[::100])
-    found = sft.outcomes({("sft", 0): recipe}, out=tmp_path)
-    grid = Grid(found)
+    monkeypatch.setattr(recorded, "outputs_folder", lambda: tmp_path / "kept")
+    file = tmp_path / "short.yaml"
+    file.write_text("preset: tiny\nsteps: 4\nsave_every: 2\n")
+    sft.main(["--preset", str(file), "--seeds", "0", "1", "--out", str(tmp_path)])
+    grid = recorded.load(sft.RECORDED)
     assert grid.steps("sft") == [0, 2, 4]
-    assert grid.table().loc["sft", "problems"] == 10
-    assert found["sft", 0].path.name.startswith("sft-")
+    assert grid.table().loc["sft", ["seeds", "problems"]].tolist() == [2, 10]
+    assert len(list(tmp_path.glob("sft-*"))) == 2
+    assert len(list(tmp_path.glob("sft-*/evaluations/step-000000"))) == 1
