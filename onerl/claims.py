@@ -5,7 +5,8 @@
 
 A verdict is one of
 
-    seen here        the whole 95 % interval of the effect lies where the claim says
+    seen here        the whole 95 % interval of the effect lies where the claim says, and its mean
+                     is not negligible (a point, or a token)
     not seen here    it does not: the effect is elsewhere, or the interval too wide to say
     cannot be seen   the embedded world has nothing to see it on, and why
 
@@ -13,39 +14,38 @@ and nothing else: no claim is asserted into being. Effects are means over traini
 Student's interval, paired by seed and problem where two runs are compared; fewer than three seeds
 give no verdict. "Equal" means that the interval lies within `EQUAL` points of zero.
 
-The claims were written down with their measures and margins before the grids were complete. They
-are read from the recorded grids (`onerl.recorded`), never from a run of the reader's own.
+The claims were written down with their measures and margins before the grids were complete; that
+an effect below a point is none, when one of +0.5 counted as a lift beside the paper's +25. They are
+read from the recorded grids (`onerl.recorded`), never from a run of the reader's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
-from onerl import dynamics, recorded, selection
-from onerl.intervals import Interval, seed_interval
-from onerl.results import BASE, Grid
-from onerl.transfer import family
+from onerl import recorded
+from onerl.effects import (
+    Effect,
+    after_saturation,
+    best_step,
+    minus,
+    other_categories,
+    own_category,
+    score_predicts_gain,
+    weakest_family,
+)
+from onerl.results import Grid
 
 EQUAL = 3.0  # points: about the 95 % interval of a 1,000-problem accuracy
 SEEDS = 3  # fewer give no verdict
+NEGLIGIBLE = 1.0  # points
 SEEN, NOT_SEEN, CANNOT = "seen here", "not seen here", "cannot be seen at this scale"
 COLUMNS = ["claim", "paper", "effect", "low", "high", "seeds", "verdict"]
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What was measured: points unless the claim says otherwise, 95 % interval, seeds."""
-
-    value: float
-    low: float
-    high: float
-    seeds: int
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ class Claim:
         if effect.seeds < SEEDS:
             return f"no verdict: {effect.seeds} of {SEEDS} seeds"
         holds = {
-            "above": effect.low > 0,
-            "below": effect.high < 0,
+            "above": effect.low > 0 and effect.value >= NEGLIGIBLE,
+            "below": effect.high < 0 and effect.value <= -NEGLIGIBLE,
             "equal": effect.low > -EQUAL and effect.high < EQUAL,
         }[self.expected]
         return SEEN if holds else NOT_SEEN
@@ -101,120 +101,6 @@ def text(rows: pd.DataFrame) -> str:
         found = f"{row.effect:+.1f} [{row.low:+.1f}, {row.high:+.1f}], {row.seeds} seeds: "
         lines.append(f"    {'' if np.isnan(row.effect) else found}{row.verdict}")
     return "\n".join(lines)
-
-
-# -- measures: grid -> effect -------------------------------------------------------------------
-
-
-def minus(
-    a: str, b: str = BASE, metric: str = "accuracy", benchmark: str | None = None
-) -> Callable[[Grid], Effect]:
-    """Arm a minus arm b (or the base model) at their last steps, in points."""
-
-    def measure(grid: Grid) -> Effect:
-        found = grid.difference(a, b, metric, benchmark)
-        seeds = found.seeds if found.interval == "seeds" else 1
-        return Effect(found.difference, found.low, found.high, seeds)
-
-    return measure
-
-
-def best_step(arm: str) -> Callable[[Grid], Effect]:
-    """The arm minus the base model at the step that is best on average over the seeds.
-
-    Chosen on the test set, as the paper's Table 6 does, so the effect errs on the high side.
-    """
-
-    def measure(grid: Grid) -> Effect:
-        curve = grid.curve(arm).drop(index=0, errors="ignore")
-        best, base = curve.loc[curve["mean"].idxmax()], grid.base_interval().value
-        return Effect(*(best[["mean", "low", "high"]] - base), len(grid.seeds(arm)))
-
-    return measure
-
-
-def after_saturation(metric: str, benchmark: str) -> Callable[[Grid], Effect]:
-    """The last checkpoint minus the first one after saturation, over the seeds that saturate."""
-
-    def measure(grid: Grid) -> Effect:
-        (arm,) = grid.arms
-        return _over_seeds(dynamics.after_saturation(grid, arm, metric, benchmark)["change"])
-
-    return measure
-
-
-def weakest_family(arm: str) -> Callable[[Grid], Effect]:
-    """The smallest gain of the arm among the unseen families.
-
-    The mean over the families was the first measure. It is lifted by remainders alone, whose right
-    answer is often hit by a wrong solution, so it was replaced after it had been seen.
-    """
-
-    def measure(grid: Grid) -> Effect:
-        base = grid.base.values("world-unseen")
-        families = base.index.map(family)
-        gains = [
-            100 * (grid.report(arm, seed).values("world-unseen") - base).groupby(families).mean()
-            for seed in grid.seeds(arm)
-        ]
-        return _over_seeds([gain.min() for gain in gains])
-
-    return measure
-
-
-def other_categories(grid: Grid) -> Effect:
-    """The mean gain over the base model in the categories that an arm's example is not from."""
-    return _by_category(grid, lambda gains, arm: gains[arm].drop(index=arm).mean())
-
-
-def own_category(grid: Grid) -> Effect:
-    """How much more an example gains in its own category than the other examples gain there."""
-
-    def advantage(gains, arm):
-        return gains.loc[arm, arm] - gains.loc[arm].drop(index=arm).mean()
-
-    return _by_category(grid, advantage)
-
-
-def score_predicts_gain(grid: Grid) -> Effect:
-    """Rank correlation of the historical variance with the gain of single examples, times 100.
-
-    A correlation per seed of the history run, with the gains of that seed's single runs.
-    """
-    found = []
-    singles = [arm for arm in grid.arms if not arm.startswith("history")]
-    for seed in grid.seeds("history, 16"):
-        scores = selection.scores(grid.outcomes["history, 16", seed].history)["std"]
-        scores.index = [name.split("/")[-2] + ":" + name.split("/")[-1] for name in scores.index]
-        there = [arm for arm in singles if seed in grid.seeds(arm) and arm in scores.index]
-        gains = [grid.report(arm, seed).values("world").mean() for arm in there]
-        if len(there) > 3:
-            found.append(100 * stats.spearmanr(scores[there], gains).statistic)
-    return _over_seeds(found)
-
-
-def _by_category(grid: Grid, of: Callable[[pd.DataFrame, str], float]) -> Effect:
-    """`of` averaged over arms for each seed; gains: tested category x arm, in points."""
-    values = []
-    for seed in grid.seeds(grid.arms[0]):
-        if not all(seed in grid.seeds(arm) for arm in grid.arms):
-            continue
-        gains = pd.DataFrame({arm: _gains(grid, arm, seed) for arm in grid.arms})
-        values.append(np.mean([of(gains, arm) for arm in grid.arms]))
-    return _over_seeds(values)
-
-
-def _gains(grid: Grid, arm: str, seed: int) -> pd.Series:
-    """Gain over the base model in points, by category of the held-out problem."""
-    after = grid.report(arm, seed)
-    right = after.values("world") - grid.base.values("world")
-    category = after.records.drop_duplicates("problem").set_index("problem")["category"]
-    return 100 * right.groupby(category.astype(str)).mean()
-
-
-def _over_seeds(values: Sequence[float]) -> Effect:
-    found = seed_interval(values) if len(values) else Interval(np.nan, np.nan, np.nan)
-    return Effect(*found, len(values))
 
 
 # -- the claims ---------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 from fake_runs import LIMIT, fake_run
 
-from onerl import claims, grids, recorded
+from onerl import claims, effects, grids, recorded
 from onerl.claims import CANNOT, NOT_SEEN, SEEN, Claim, Effect
 from onerl.recipe import Recipe
 from onerl.results import collect
@@ -29,6 +29,8 @@ def grid(tmp_path_factory):
     [
         ("above", 0.1, 9.0, SEEN),
         ("above", -0.1, 9.0, NOT_SEEN),
+        ("above", 0.4, 0.6, NOT_SEEN),
+        ("below", -0.6, -0.4, NOT_SEEN),
         ("above", -9.0, -1.0, NOT_SEEN),
         ("below", -9.0, -0.1, SEEN),
         ("below", -9.0, 0.1, NOT_SEEN),
@@ -44,7 +46,7 @@ def test_the_whole_interval_must_lie_where_the_claim_says(expected, low, high, v
 
 
 def minus(grid):
-    return claims.minus("better", "same")(grid)
+    return effects.minus("better", "same")(grid)
 
 
 def test_fewer_than_three_seeds_give_no_verdict():
@@ -59,7 +61,7 @@ def test_what_the_world_lacks_is_said_with_the_reason():
 
 
 def test_an_effect_is_over_the_seeds_of_the_grid(grid):
-    found = claims.minus("better", "worse")(grid)
+    found = effects.minus("better", "worse")(grid)
     by_seed = [
         100
         * (
@@ -74,7 +76,7 @@ def test_an_effect_is_over_the_seeds_of_the_grid(grid):
 
 def test_the_best_step_is_the_best_on_average(grid):
     """The arm "worse" is best at step 2, where 1 - share are right."""
-    found = claims.best_step("worse")(grid)
+    found = effects.best_step("worse")(grid)
     at_2 = [100 * grid.report("worse", s, 2).values("world").mean() for s in range(3)]
     assert found.value == pytest.approx(sum(at_2) / 3 - 50.0)
 
