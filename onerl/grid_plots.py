@@ -141,12 +141,21 @@ def heat_maps(maps: Mapping[str, tuple[pd.DataFrame, pd.DataFrame]], label: str)
     return figure
 
 
-def exploration(ours: Mapping[str, pd.DataFrame], theirs: pd.Series) -> Figure:
-    """Accuracy against the entropy coefficient, a line per temperature; the axes are cut.
+def exploration(
+    ours: Mapping[str, pd.DataFrame],
+    base: float,
+    theirs: pd.Series,
+    their_base: float,
+    title: str = "embedded world, held-out",
+) -> Figure:
+    """Accuracy against the entropy coefficient, a line per temperature.
+
+    The axes are cut: the models before training lie far below, and stand in the titles.
 
     Args:
         ours: by temperature, as text; index coefficient, columns mean, low, high.
         theirs: the paper's value by coefficient, at its one tabulated temperature.
+        base, their_base: the model before training, in percent.
     """
     figure, (left, right) = _panels(1, 2, 9.0, 3.8)
     for number, ((name, rows), (color, style)) in enumerate(
@@ -162,11 +171,14 @@ def exploration(ours: Mapping[str, pd.DataFrame], theirs: pd.Series) -> Figure:
             label=f"{name}, 95 % interval",
         )
         left.set_xticks(range(len(rows)), [f"{value:g}" for value in rows.index])
-    left.set(title="embedded world, held-out", ylabel="accuracy (%), axis cut")
+    left.set(title=f"{title} (base model: {base:.1f})", ylabel="accuracy (%), axis cut")
     left.legend(fontsize=8)
     right.plot(range(len(theirs)), theirs, "D", color=VERMILION)
     right.set_xticks(range(len(theirs)), [f"{value:g}" for value in theirs.index])
-    right.set(title=f"{PAPER}, T = 0.6", ylabel="MATH500 accuracy (%), axis cut")
+    right.set(
+        title=f"{PAPER}, T = 0.6 (base model: {their_base:.1f})",
+        ylabel="MATH500 accuracy (%), axis cut",
+    )
     for axis in (left, right):
         axis.set_xlabel("coefficient of the entropy bonus")
         axis.margins(x=0.2, y=0.3)
@@ -197,16 +209,8 @@ def by_step(
     for (model, rows), (color, style) in zip(
         theirs.groupby("model", sort=False), SERIES[2:], strict=False
     ):
-        axes[-1].plot(rows["steps"], rows["value"], style, color=color, markersize=5)
-        last = rows.iloc[-1]
-        axes[-1].annotate(
-            model,
-            (last["steps"], last["value"]),
-            xytext=(0, 6),
-            textcoords="offset points",
-            fontsize=7,
-            ha="right" if last["steps"] > 10 else "left",
-        )
+        axes[-1].plot(rows["steps"], rows["value"], style, color=color, markersize=5, label=model)
+    axes[-1].legend(loc="lower right", fontsize=7.5)
     axes[-1].set_title("the paper: MATH500 accuracy (%)", fontsize=9)
     axes[-1].set_ylim(0, 101)
     for axis in axes:

@@ -65,9 +65,11 @@ def test_heat_maps_write_every_cell_in_a_colour_that_can_be_read():
 
 def test_exploration_has_a_line_per_temperature():
     ours = {f"T = {t}": table(95, 96, index=[0.0, 0.001]) for t in (0.6, 1.0)}
-    left, right = grid_plots.exploration(ours, pd.Series({0.0: 70.8, 0.001: 74.8})).axes
+    left, right = grid_plots.exploration(ours, 21.2, pd.Series({0.0: 70.8, 0.001: 74.8}), 36).axes
     assert [text.get_text() for text in left.get_xticklabels()] == ["0", "0.001"]
     assert len(left.containers) == 2
+    assert "21.2" in left.get_title()
+    assert "36.0" in right.get_title()
     assert "cut" in left.get_ylabel()
     assert "cut" in right.get_ylabel()
     assert list(right.get_lines()[0].get_ydata()) == [70.8, 74.8]
