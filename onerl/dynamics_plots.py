@@ -90,7 +90,7 @@ def along_the_run(
             axis.set_yscale("log", nonpositive="mask")
             axis.yaxis.set_minor_formatter(NullFormatter())
         else:
-            axis.set_ylim(0, None)
+            axis.set_ylim(0, min(axis.get_ylim()[1], 103) if "(%)" in title else None)
         if len(series) > 1:
             axis.legend(frameon=False, fontsize=8)
         _bare(axis)
