@@ -1,16 +1,13 @@
-"""Two other embedded worlds, in which findings of the paper have room that the shipped one lacks.
+"""Another embedded world, in which words of reflection have more to do than in the shipped one.
 
-    python benchmarks/worlds.py pretrain weak        # about 10 minutes on an idle core, each
-    python benchmarks/worlds.py pretrain slips
-    python benchmarks/worlds.py train                # -> outputs/recorded/worlds
+    python benchmarks/worlds.py pretrain        # the shipped base model reads on: some minutes
+    python benchmarks/worlds.py train           # 1-shot runs on it -> outputs/recorded/slips
 
-weak     the same corpus, read for 3,500 steps instead of 13,000: careful writing makes mistakes, so
-         that there is room above the elicitation ceiling
-slips    as weak, but half of the careful solutions in the corpus hold a slip that a recheck repairs
-         (12 % in the shipped world): does reinforcement learning make rechecks more frequent?
-
-Both were fixed before anything was trained on them. A 1-shot run of 180 steps on π1's counterpart,
-3 seeds each, every checkpoint evaluated, greedy and sampled.
+The paper sees "recheck" and the like become more frequent in training. In the shipped world a
+recheck only follows a slip, and few careful solutions of its corpus (12 %) have one. Here the
+shipped base model reads 800 more batches of a corpus in which half of them have one.
+Fixed before anything was trained on it: the share, the batches, their learning rate, and the runs
+(the preset tiny, 3 seeds, every checkpoint evaluated, greedy and sampled).
 """
 
 from __future__ import annotations
@@ -18,52 +15,63 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import torch
+import torch.nn.functional as F
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
 import onerl
 from onerl import base_model, corpus, recorded
 from onerl.sweep import sweep
 
-FOLDER = Path("outputs/worlds")
-SLIPS = {"weak": corpus.SLIP_SHARE, "slips": 0.5}
-PRETRAINING_STEPS = 3500
+FOLDER = Path("outputs/worlds/slips")
+SLIPS, BATCHES, LEARNING_RATE = 0.5, 800, 1e-3
 SEEDS = range(3)
 
 
-def pretrain(name: str) -> None:
-    corpus.SLIP_SHARE = SLIPS[name]
-    out = FOLDER / name
-    out.mkdir(parents=True, exist_ok=True)
-    base_model.main(out, base_model.Pretraining(steps=PRETRAINING_STEPS))
-
-
-def recipes() -> dict[tuple[str, int], onerl.Recipe]:
-    return {
-        (name, seed): onerl.Recipe.load(
-            "tiny",
-            seed=seed,
-            model=str(FOLDER / name),
-            steps=180,
-            save_every=20,
-            benchmarks=["world", "world-sampled"],
-        )
-        for name in SLIPS
-        for seed in SEEDS
-    }
+def pretrain() -> None:
+    """Reads on with Adam, the rate falling to zero; new documents (seed 1), the old split."""
+    torch.set_num_threads(1)
+    corpus.SLIP_SHARE = SLIPS
+    model = AutoModelForCausalLM.from_pretrained(base_model.FOLDER)
+    tokenizer = AutoTokenizer.from_pretrained(base_model.FOLDER)
+    optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.0)
+    batches = base_model.batches(base_model.Pretraining(seed=1), tokenizer)
+    for step, ids in zip(range(BATCHES), batches, strict=False):
+        optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / BATCHES)
+        logits = model(input_ids=ids[:, :-1], use_cache=False).logits
+        targets = ids[:, 1:].flatten()
+        loss = F.cross_entropy(logits.flatten(0, 1), targets, ignore_index=tokenizer.pad_token_id)
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        if step % 50 == 0:
+            print(f"batch {step} of {BATCHES}: loss {loss.item():.3f}", flush=True)
+    model.save_pretrained(FOLDER)
+    tokenizer.save_pretrained(FOLDER)
 
 
 def train(jobs: int) -> None:
-    grid = sweep(recipes(), jobs=jobs, evaluate="all", out=FOLDER / "runs")
-    print(grid.curve("weak").round(1), grid.curve("slips").round(1), sep="\n")
-    print(recorded.record(grid, "worlds"))
+    recipes = {
+        ("slips", seed): onerl.Recipe.load(
+            "tiny", seed=seed, model=str(FOLDER), benchmarks=["world", "world-sampled"]
+        )
+        for seed in SEEDS
+    }
+    grid = sweep(recipes, jobs=jobs, evaluate="all", out=FOLDER.parent / "runs")
+    for benchmark in ("world", "world-sampled"):
+        for metric in ("accuracy", "reflection"):
+            print(benchmark, metric, grid.curve("slips", metric, benchmark).round(1), sep="\n")
+    print(recorded.record(grid, "slips"))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    actions = parser.add_subparsers(dest="action", required=True)
-    actions.add_parser("pretrain").add_argument("name", choices=SLIPS)
-    actions.add_parser("train").add_argument("--jobs", type=int, default=1)
+    parser.add_argument("action", choices=["pretrain", "train"])
+    parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.action == "pretrain":
-        pretrain(arguments.name)
+        pretrain()
     else:
         train(arguments.jobs)
 
