@@ -1,8 +1,8 @@
 """vLLM samples what the trainer scores: run by `make test-vllm`, in an environment that has vLLM.
 
-On a CPU with vllm-cpu, or on a GPU. Covered: the colocated engine, alone, in training and in
-evaluation, and a server. Not covered, for want of GPUs: the transfer of weights to a server (what
-is handed to TRL's client is), tensor parallelism, sleep mode.
+On a CPU with vllm-cpu, or on a GPU. Covered: the colocated engine, alone, in training on one and
+on two processes and in evaluation, and a server. Not covered, for want of GPUs: the transfer of
+weights to a server (what is handed to TRL's client is) and sleep mode.
 """
 
 import os
@@ -17,13 +17,15 @@ os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 pytest.importorskip("vllm")
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GB; a CPU engine takes half the machine
 
+import pandas as pd
 import torch
 from accelerate import Accelerator
 from conftest import character_tokenizer, tiny_model
 
 import onerl
+from onerl.runs import Run
 from onerl.sampler import stream_seed
-from onerl.vllm_sampler import VllmSampler, VllmServerSampler
+from onerl.vllm_sampler import LAUNCHER, VllmSampler, VllmServerSampler
 
 PROMPTS = [[5, 40, 6, 41, 7, 42, 8, 43], [*range(10, 50)]]
 LONG = [3 + 7 * i % 80 for i in range(150)]  # more than a block of vLLM's prefix cache
@@ -39,6 +41,12 @@ def saved(folder, **changes):
     return folder
 
 
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @pytest.fixture(scope="module")
 def engine(tmp_path_factory):
     folder = saved(tmp_path_factory.mktemp("tied"))
@@ -47,7 +55,9 @@ def engine(tmp_path_factory):
         other.bind(("", 0))
         other.listen()
         environment.setenv("MASTER_PORT", str(other.getsockname()[1]))  # another run's
+        before = {**os.environ}
         sampler = VllmSampler(str(folder), accelerator, max_length=256, memory=0.2, dtype="float32")
+        assert all(os.environ.get(name) == before.get(name) for name in LAUNCHER)
     yield sampler
     sampler.close()
 
@@ -159,13 +169,12 @@ def test_wrong_requests_are_refused(engine):
         VllmSampler("no such model", engine.accelerator, tensor_parallel=2)
 
 
-def test_two_steps_of_training_and_the_evaluation_go_through_vllm(tmp_path, monkeypatch):
-    folder = saved(tmp_path / "untied", tie_word_embeddings=False)
-    synced = []
-    sync = VllmSampler.sync
-    monkeypatch.setattr(VllmSampler, "sync", lambda self, m: (synced.append(1), sync(self, m)))
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Two steps of training through vLLM, each of which moves the weights far."""
+    folder = tmp_path_factory.mktemp("training")
     recipe = onerl.Recipe(
-        model=str(folder),
+        model=str(saved(folder / "untied", tie_word_embeddings=False)),
         prompt="world",
         examples={"problem": "What is 1+1?", "answer": "2"},
         reward="random",
@@ -179,14 +188,18 @@ def test_two_steps_of_training_and_the_evaluation_go_through_vllm(tmp_path, monk
         backend="vllm",
         vllm_memory=0.2,
     )
-    variables = {**os.environ}
-    run = onerl.train(recipe, tmp_path / "run", progress=False)
-    assert len(synced) == 2
+    return onerl.train(recipe, folder / "run", progress=False)
+
+
+def completions(run):
+    file = run.path / "rollouts" / "step-000002.parquet"
+    return sorted(pd.read_parquet(file, columns=["completion"])["completion"])
+
+
+def test_two_steps_of_training_and_the_evaluation_go_through_vllm(run):
     assert (run.metrics["update_norm"] > 0.1).all()
     assert (run.metrics["sampler_mismatch"] < 1e-4).all()
     assert (run.metrics["sampler_mismatch"] > 0).all()
-    launch = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-    assert all(os.environ.get(name) == variables.get(name) for name in launch)
     how = {"limit": 8, "max_completion_length": 24, "temperature": 0, "progress": False}
     by_vllm, by_torch = (
         onerl.evaluate(run.checkpoints[-1], "world", backend=backend, **how)
@@ -195,13 +208,27 @@ def test_two_steps_of_training_and_the_evaluation_go_through_vllm(tmp_path, monk
     assert list(by_vllm.records["text"]) == list(by_torch.records["text"])
 
 
+@pytest.mark.skipif(torch.cuda.device_count() == 1, reason="two processes need two GPUs")
+def test_an_engine_spread_over_two_processes_samples_the_same(run, tmp_path):
+    """Against the run of one process, with an update between its two steps."""
+    (tmp_path / "recipe.yaml").write_text(run.recipe.to_yaml())
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+    command += ["--master_port", str(free_port()), "-m", "onerl.train", "--out", tmp_path / "two"]
+    command += ["--params", tmp_path / "recipe.yaml", "-p", "vllm_tensor_parallel", "2"]
+    spread = {**os.environ, "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+    if not torch.cuda.is_available():
+        spread["ACCELERATE_USE_CPU"] = "true"
+    subprocess.run(command, env=spread, check=True)
+    two = Run(tmp_path / "two")
+    assert (two.metrics["sampler_mismatch"] < 1e-4).all()
+    assert completions(two) == completions(run)
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """The address of a server of the tied model, as docs/vllm.md starts it."""
     folder = saved(tmp_path_factory.mktemp("served"))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", str(folder), "--host", "127.0.0.1", "--port", str(port)]
     command += ["--generation-config", "vllm", "--logprobs-mode", "processed_logprobs"]
