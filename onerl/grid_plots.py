@@ -171,12 +171,12 @@ def exploration(
             label=f"{name}, 95 % interval",
         )
         left.set_xticks(range(len(rows)), [f"{value:g}" for value in rows.index])
-    left.set(title=f"{title} (base model: {base:.1f})", ylabel="accuracy (%), axis cut")
+    left.set(title=f"{title}\nbase model: {base:.1f}", ylabel="accuracy (%), axis cut")
     left.legend(fontsize=8)
     right.plot(range(len(theirs)), theirs, "D", color=VERMILION)
     right.set_xticks(range(len(theirs)), [f"{value:g}" for value in theirs.index])
     right.set(
-        title=f"{PAPER}, T = 0.6 (base model: {their_base:.1f})",
+        title=f"{PAPER}, T = 0.6\nbase model: {their_base:.1f}",
         ylabel="MATH500 accuracy (%), axis cut",
     )
     for axis in (left, right):
