@@ -95,6 +95,39 @@ def lengths(records: Mapping[str, pd.DataFrame]) -> Figure:
     return figure
 
 
+def effects(rows: pd.DataFrame) -> Figure:
+    """Claims with the effect that was measured, one line each; filled where the claim was seen.
+
+    Args:
+        rows: `onerl.claims.table()`: columns claim, effect, low, high, verdict. Claims without an
+            effect get a line without a marker.
+    """
+    figure, (axis,) = _panels(1, 1, 9.0, 1.4 + 0.27 * len(rows))
+    rows = rows.reset_index(drop=True)
+    seen = rows["verdict"] == "seen here"
+    for kind, part, color, fill in (
+        ("seen here", rows[seen], BLUE, BLUE),
+        ("not seen here", rows[~seen & rows["effect"].notna()], VERMILION, "white"),
+    ):
+        sides = np.clip([part["effect"] - part["low"], part["high"] - part["effect"]], 0, None)
+        axis.errorbar(
+            part["effect"],
+            part.index,
+            xerr=sides,
+            fmt="o",
+            color=color,
+            markerfacecolor=fill,
+            capsize=2,
+            label=kind,
+        )
+    axis.axvline(0, color=GREY, linewidth=1)
+    axis.set_yticks(range(len(rows)), rows["claim"], fontsize=8)
+    axis.set_ylim(len(rows) - 0.5, -0.5)
+    axis.set_xlabel("effect (points, or as the claim says), 95 % interval over seeds")
+    _legend_below(figure, axis, columns=2)
+    return figure
+
+
 def outcome(records: pd.DataFrame) -> pd.Series:
     """right, wrong or truncated, per answer; one that was cut off and is right counts as right."""
     kinds = np.where(records["finish"] == "length", "truncated", "wrong")

@@ -62,6 +62,22 @@ def test_the_bars_of_a_panel_add_up_to_all_answers(records):
     assert [axis.get_title() for axis in axes] == ["base", "after"]
 
 
+def test_every_claim_has_a_line_and_those_with_an_effect_a_marker():
+    rows = pd.DataFrame(
+        [
+            ["it lifts", 70.0, 60.0, 80.0, "seen here"],
+            ["it rises on", -1.0, -3.0, 1.0, "not seen here"],
+            ["the prompt matters", None, None, None, "cannot be seen at this scale: none"],
+        ],
+        columns=["claim", "effect", "low", "high", "verdict"],
+    )
+    (axis,) = evaluation_plots.effects(rows).axes
+    assert [text.get_text() for text in axis.get_yticklabels()] == list(rows["claim"])
+    seen, other = (container.lines[0] for container in axis.containers)
+    assert (list(seen.get_xdata()), list(seen.get_ydata())) == ([70], [0])
+    assert (list(other.get_xdata()), list(other.get_ydata())) == ([-1], [1])
+
+
 def test_figures_are_small(records, tmp_path):
     path = plots.save(evaluation_plots.lengths({"base": records}), tmp_path / "figure.png")
     assert path.stat().st_size < 40_000
