@@ -12,9 +12,9 @@ longest common subsequence of words, over as many words of the completion as the
 
 A high share says that text like this was read, not that this problem was: where text is templated,
 the rest follows from the beginning. The embedded model shows both. It completes the questions of
-its own training text ("world-corpus") hardly more often than questions of the same templates that it
-has never read ("world"), and none of another kind ("clean-arithmetic"). So compare a benchmark with one
-of its own kind that is younger than the model.
+its own training text ("world-corpus") hardly more often than questions of the same templates that
+it has never read ("world"), and none of another kind ("clean-arithmetic"). So compare a benchmark
+with one of its own kind that is younger than the model.
 
 Not covered: answers from a cut problem, the paper's second measure; paraphrased leaks.
 """
