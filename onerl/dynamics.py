@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from onerl.corpus import way_of
@@ -97,20 +98,23 @@ def table(grid: Grid) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "change", "low", "high"])
 
 
-def smoothed(metrics: pd.DataFrame, column: str, middle: str = "mean") -> pd.DataFrame:
+def smoothed(metrics: pd.DataFrame, column: str, geometric: bool = False) -> pd.DataFrame:
     """A metric of training: running mean over 10 steps, then mean and interval over seeds.
 
     Args:
         metrics: `Grid.metrics(arm)`, with a column seed.
-        middle: "median" for a running median, which single spikes do not move.
+        geometric: means and interval of the logarithm, for a logarithmic axis; zeros are left out.
 
     Returns:
         Index step; columns mean, low, high; low and high are nan for a single seed.
     """
     wide = metrics.pivot(index="step", columns="seed", values=column)
-    means = wide.rolling(WINDOW, min_periods=1).agg(middle)
+    if geometric:
+        wide = np.log(wide.where(wide > 0))
+    means = wide.rolling(WINDOW, min_periods=1).mean()
     rows = [seed_interval(values) for values in means.to_numpy()]
-    return pd.DataFrame(rows, index=means.index, columns=["mean", "low", "high"])
+    table = pd.DataFrame(rows, index=means.index, columns=["mean", "low", "high"])
+    return np.exp(table) if geometric else table
 
 
 def rollouts(path: Path) -> pd.DataFrame:

@@ -100,7 +100,8 @@ def test_smoothed_metrics_average_steps_then_seeds():
     frames = pd.concat([training(11, seed).assign(seed=seed) for seed in (0, 1)])
     reward = dynamics.smoothed(frames, "reward")
     assert reward["mean"][[5, 15, 20]].tolist() == pytest.approx([0, 0.5, 1])
-    assert dynamics.smoothed(frames, "reward", "median")["mean"][14] == 0
+    spiky = frames.assign(reward=np.where(frames["step"] == 25, 1024.0, 1.0))
+    assert dynamics.smoothed(spiky, "reward", geometric=True)["mean"][30] == pytest.approx(2)
     entropy = dynamics.smoothed(frames, "entropy").loc[30]
     assert tuple(entropy) == pytest.approx(seed_interval([1, 2]))
 
