@@ -103,6 +103,20 @@ def text(rows: pd.DataFrame) -> str:
     return "\n".join(lines)
 
 
+def markdown(rows: pd.DataFrame) -> str:
+    """The table as the README has it."""
+    lines = [
+        "| the paper says | where | effect in points [95 % interval] | here |",
+        "|--|--|--|--|",
+    ]
+    for row in rows.itertuples():
+        effect = f"{row.effect:+.1f} [{row.low:+.1f}, {row.high:+.1f}]"
+        verdict = {SEEN: "**seen**", NOT_SEEN: "not seen"}.get(row.verdict, row.verdict)
+        cells = [row.claim, row.paper, "" if np.isnan(row.effect) else effect, verdict]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 # -- the claims ---------------------------------------------------------------------------------
 
 CLAIMS: Mapping[str, tuple[Claim, ...]] = {
@@ -203,6 +217,14 @@ CLAIMS: Mapping[str, tuple[Claim, ...]] = {
             "Figure 4",
             "above",
             after_saturation("reflection", "world-sampled"),
+        ),
+    ),
+    "slips": (
+        Claim(
+            "in a world with more slips to repair, words of reflection become more frequent",
+            "Figure 4",
+            "above",
+            minus("slips", metric="reflection", benchmark="world-sampled"),
         ),
     ),
     "exploration": (
