@@ -47,6 +47,7 @@ PRESET_OF = {
     "Qwen2.5-1.5B": "qwen2.5-1.5b",
     "Qwen2.5-Math-1.5B-Instruct": "qwen2.5-math-1.5b-instruct",
 }
+PROBLEMS = {"world": "held-out", "world-unseen": "unseen families"}
 MAIN = "qwen2.5-math-1.5b"  # of the rows that the embedded world may stand beside
 WORLD = "tiny"
 STANDS_FOR_WORLD = "math500"  # what the paper has in place of the held-out problems
@@ -212,13 +213,13 @@ def _ours(plan: Mapping, name: str, arm: str, preset: str, found: Grids) -> dict
     metric = plan.get("metric", "accuracy")
     if arm == BASE:
         value, low, high = grid.base_interval(metric, benchmark)
-        problems = len(grid.base.values(benchmark))
-        estimate = {"seeds": 1, "problems": problems, "interval": "problems"}
-        estimate |= {"mean": value, "low": low, "high": high}
+        estimate = {"mean": value, "low": low, "high": high, "interval": "problems"}
+        estimate |= {"seeds": 1, "problems": len(grid.base.values(benchmark))}
     else:
         estimate = grid.table(metric, benchmark).loc[arm].to_dict()
-    scale = f"embedded world, {benchmark}" if world else f"{recipe.model}, {benchmark}"
-    return {"measured at": scale, "value": estimate.pop("mean"), **estimate}
+    scale = "embedded world" if world else recipe.model
+    problems = PROBLEMS.get(benchmark, benchmark)
+    return {"measured at": f"{scale}, {problems}", "value": estimate.pop("mean"), **estimate}
 
 
 @lru_cache

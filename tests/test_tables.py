@@ -66,7 +66,7 @@ def test_a_finished_run_stands_beside_its_row_with_its_scale_and_interval(out):
     assert rows.loc["5", ["seeds", "problems", "interval"]].tolist() == [2, LIMIT, "seeds"]
     assert rows.loc["5", "low"] < 87.5 < rows.loc["5", "high"]
     assert rows.loc["5", "paper: math500"] == 74.8
-    assert rows.loc["5", "measured at"] == "embedded world, world"
+    assert rows.loc["5", "measured at"] == "embedded world, held-out"
     assert rows.drop(index=["1", "5"])["measured at"].isna().all()
 
 
