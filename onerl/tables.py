@@ -65,9 +65,10 @@ def declared() -> dict[str, dict[str, Any]]:
 
 
 def recorded_grids() -> tuple[dict[tuple[str, str], Grid], list[str]]:
-    """The recorded grids, all of the embedded world, and the names of those that are not."""
+    """All that is recorded, of the embedded world, and the names of the grids that are not."""
     found, missing = {}, []
-    for name in grids.names():
+    there = sorted(path.parent.name for path in recorded.folder_of("").glob("*/runs.json"))
+    for name in dict.fromkeys([*grids.names(), *there]):
         try:
             found[name, WORLD] = recorded.load(name)
         except FileNotFoundError:

@@ -162,6 +162,10 @@ def run_beginning(path: Path, **parameters) -> None:
         ("label_corruption", {"arms": ["rihgt"]}, "nearest: 'right'"),
         ("label_corruption", {"seeds": [-1]}, "seed = -1"),
         ("label_corruption", {"seed": 1}, "give seeds"),
+        ("evaluate", {"choice": "best"}, "last, held-out, paper"),
+        ("evaluate", {"benchmark": "world"}, "nearest: 'benchmarks'"),
+        ("report", {"only": "table5"}, "table5_ablation"),
+        ("contamination", {"shar": 0.5}, "nearest: 'share'"),
     ],
 )
 def test_a_wrong_parameter_stops_before_any_work(name, parameters, named):

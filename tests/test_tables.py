@@ -106,6 +106,11 @@ def test_grids_that_are_not_recorded_are_named_and_the_others_read(out):
     assert set(missing) == set(grids.names()) - {"ablation"}
 
 
+def test_what_is_recorded_under_another_name_is_read_too(out):
+    recorded.record(tables.finished_grids(out)["ablation", "tiny"], "of one's own")
+    assert set(tables.recorded_grids()[0]) == {("of one's own", "tiny")}
+
+
 def test_a_table_of_verdicts_goes_on_without_the_grids_that_are_not_there(out):
     recorded.record(tables.finished_grids(out)["ablation", "tiny"], "ablation")
     rows, left = tables.verdicts()
