@@ -89,7 +89,9 @@ def test_several_processes_have_the_losses_and_gradients_of_one(one, several, re
     folder = request.getfixturevalue(several)
     for ours, theirs in zip(rows(folder), rows(one), strict=True):
         for name in ("loss", "policy_loss", "entropy", "grad_norm"):
-            assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name
+            # on policy, advantages cancel: the policy loss is zero but for rounding
+            small = 1e-7 if name == "policy_loss" else 0
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-5, abs=small), name
     files = sorted(path.name for path in (one / "gradients").iterdir())
     assert len(files) == 3
     for file in files:
