@@ -32,7 +32,8 @@ def test_intervals_are_drawn_from_low_to_high():
 
 def test_an_interval_that_ends_at_its_value_can_be_drawn():
     found = frame(a=100).assign(high=100 - 1e-13)
-    evaluation_plots.groups({"category": {"base": found}})
+    figure = evaluation_plots.groups({"category": {"base": found}})
+    assert figure.axes[0].has_data()
 
 
 def test_nothing_to_draw_is_an_error():
