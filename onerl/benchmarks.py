@@ -30,7 +30,7 @@ from typing import Any
 
 from onerl import problems
 from onerl.parameters import nearest
-from onerl.problems import Problem
+from onerl.problem import Problem, from_items
 
 PAPER_SETS = ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25")
 """The six whose plain mean is the paper's average, in the order of its Table 8."""
@@ -136,11 +136,11 @@ def benchmark(name: str) -> list[Problem]:
     if name in ("world", "world-sampled"):  # the same problems, by another protocol
         from onerl import world
 
-        return world.heldout()
+        return from_items(world.heldout())
     if name == "world-unseen":
         from onerl import families
 
-        return families.unseen()
+        return from_items(families.unseen())
     if match := re.fullmatch(r"clean-arithmetic(?::(\d+))?", name):
         from onerl import clean_arithmetic
 
@@ -213,7 +213,7 @@ def _world_selection() -> tuple[Problem, ...]:
     from onerl import world
 
     pool, share, extra = {}, *divmod(SELECTION_SIZE, len(world.TEMPLATES))
-    for problem in world.examples("world:all"):
+    for problem in from_items(world.examples("world:all")):
         pool.setdefault(problem.id.split("/")[2], []).append(problem)
     return tuple(
         problem

@@ -19,7 +19,7 @@ import random
 from fractions import Fraction
 from typing import NamedTuple
 
-from onerl.problems import Problem
+from onerl.problem import Problem
 
 LEVELS = range(1, 21)
 PER_LEVEL = 20

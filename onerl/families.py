@@ -19,8 +19,8 @@ import random
 from functools import lru_cache
 from itertools import product
 
-from onerl.problems import Problem
 from onerl.templates import DIGITS, ONE_UP, Solution, Template, fill, fraction
+from onerl.world import Item
 
 PER_FAMILY = 125
 SEED = 2504
@@ -115,24 +115,23 @@ FAMILIES: dict[str, Template] = {
 
 
 @lru_cache(maxsize=1)
-def _problems() -> tuple[Problem, ...]:
+def _problems() -> tuple[Item, ...]:
     found = []
     for family in FAMILIES.values():
         rng = random.Random(f"{SEED}:unseen:{family.name}")
         for i, operands in enumerate(rng.sample(family.operands, PER_FAMILY), start=1):
             exercise = fill(family, operands, rng)
             found.append(
-                Problem(
+                Item(
                     id=f"world/unseen/{family.name}/{i}",
                     question=exercise.question,
                     answer=exercise.solution.answer,
                     category=family.category,
-                    source="world",
                 )
             )
     return tuple(found)
 
 
-def unseen() -> list[Problem]:
+def unseen() -> list[Item]:
     """The benchmark "world-unseen": 125 problems of each family, always the same."""
     return list(_problems())

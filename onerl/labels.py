@@ -14,7 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
-from onerl.problems import Problem
+from onerl.problem import Problem
 from onerl.verifier import verify
 
 LARGEST_CHANGE = 10

@@ -3,7 +3,6 @@
     table("table5_ablation")               a DataFrame; labels and names stay text
     row("table8_main", data="pi1")         the one row that matches, as a Series
     footnotes("table3_examples")           what to tell a reader about numbers that look misprinted
-    beside(grid, theirs)                   our grid's table, the paper's numbers in columns apart
     tables()                               the names there are
 
 Conventions of the files (arXiv 2504.20571 v3): accuracies in percent, an empty cell where the
@@ -20,7 +19,6 @@ from onerl.parameters import nearest, params_folder
 if TYPE_CHECKING:
     import pandas as pd
 
-    from onerl.results import Grid
 
 TEXT = ("label", "response", "data", "example", "model", "category")
 """Columns that must not become numbers: the label 12.80 is not 12.8."""
@@ -119,30 +117,3 @@ def footnotes(name: str) -> list[str]:
         place = ", ".join(f"{key} {value}" for key, value in where.items())
         lines.append(f"{place}, {column} = {row(name, **where)[column]}: {text}")
     return lines
-
-
-def beside(
-    grid: Grid, theirs: pd.DataFrame, of: str = "Qwen2.5-Math-1.5B", metric: str = "accuracy"
-) -> str:
-    """A grid's table and the paper's numbers, under headings that say whose they are.
-
-    Args:
-        theirs: index arm, and "base model" for the model before training; arms without a row, and
-            cells that are NaN, stay empty.
-        of: the paper's model.
-
-    Returns:
-        Text to print: a row for the model before training, then one per arm; percent.
-    """
-    import pandas as pd
-
-    ours, recipe = grid.table(metric), next(iter(grid.outcomes.values())).recipe
-    problems = grid.base.values(recipe.benchmarks[0]).size
-    base = [1, problems, *grid.base_interval(metric), "problems"]
-    ours = pd.concat([pd.DataFrame([base], ["base model"], ours.columns), ours]).round(1)
-    left = ours.to_string().splitlines()
-    right = theirs.reindex(ours.index).to_string(index=False, na_rep="").splitlines()
-    world = recipe.model == "world"
-    scale = "embedded world, held-out" if world else f"{recipe.model}, {recipe.benchmarks[0]}"
-    rows = zip([f"{scale}: {metric}, %", *left], [f"the paper: {of}", *right], strict=True)
-    return "\n".join(f"{a:{len(left[0])}s}  |  {b}".rstrip() for a, b in rows)

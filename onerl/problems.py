@@ -25,13 +25,14 @@ import os
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from onerl import paper
 from onerl.parameters import nearest, read_yaml
+from onerl.problem import Problem, from_items
 from onerl.prompts import SUFFIX
 
 HUB_TRAINING = "ypwang61/one_shot_rlvr"
@@ -43,22 +44,6 @@ MATH_SUBJECTS = (
 BROKEN_LABELS = {265: "is empty", 1187: "is cut off in the middle of a formula"}
 BROKEN_SOURCES = {f"dsr_sub/{index}" for index in BROKEN_LABELS}
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One problem: question without suffix, answer as LaTeX text, category and where it is from.
-
-    `level` is its difficulty where the source has one: 1 to 5 in MATH500, 1 to 20 in
-    clean-arithmetic.
-    """
-
-    id: str
-    question: str
-    answer: str
-    category: str = ""
-    source: str = ""
-    level: int | None = None
 
 
 PI1 = Problem(
@@ -82,7 +67,6 @@ PI1_SIMPLIFIED = Problem(
 )
 
 BUILT_IN = {"pi1": PI1, "pi1_simplified": PI1_SIMPLIFIED}
-SETS = ("random16", "dsr_sub", "dsr_sub_all", "math_train")
 NAMES = (
     "pi1 … pi1209, pi1..pi16, sums such as pi1+pi13, random16, random16:SEED, dsr_sub, dsr_sub_all,"
     " math_train, pi1_simplified, world:…"
@@ -114,7 +98,7 @@ def _named(part: str, whole: str) -> list[Problem]:
     if part.startswith("world"):
         from onerl import world
 
-        return world.examples(part)
+        return from_items(world.examples(part))
     if part == "dsr_sub":
         return _without_broken(_pool())
     if part == "dsr_sub_all":

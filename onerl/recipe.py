@@ -306,10 +306,6 @@ class Recipe(BaseModel):
     def _label(self, role: str, labels: Mapping[str, Any], row: int) -> str | None:
         if role == "right":
             return None  # the example's own answer, so that row 5 and the plain recipe are one run
-        if self.examples == "world:pi1":
-            from onerl.world import PI1_LABELS
-
-            return PI1_LABELS[role]
         if isinstance(self.examples, str) and self.examples in labels:
             return labels[self.examples][role]
         raise RecipeError(
@@ -329,6 +325,14 @@ class Recipe(BaseModel):
         """YAML text that `Recipe.load` reads back to an equal recipe."""
         values = self.model_dump(mode="json")
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
+
+
+def labels_of(examples: str) -> dict[str, str]:
+    """The labels of the paper's Table 5 for an example: right, slightly_off, guessable, unreachable.
+
+    Raises KeyError for an example that the paper, or its counterpart here, gives none for.
+    """
+    return read_yaml(params_folder() / "ablation.yaml")["labels"][examples]
 
 
 def _explain(error: ValidationError) -> str:

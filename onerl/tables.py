@@ -4,6 +4,7 @@
     found = tables.finished_grids()             grids of which runs are finished under outputs/
     rows = tables.beside("table5_ablation", found)
     print(tables.text("table5_ablation", rows))
+    print(tables.grid_beside(grid, theirs))     one grid's table, the paper's numbers apart
     theirs(["math500", "arc_easy"])             the paper's numbers as an evaluation's
 
 `params/paper/arms.yaml` says which of our arms stands beside which row. The paper's numbers are its
@@ -164,6 +165,31 @@ def text(name: str, rows: pd.DataFrame) -> str:
             *(f"* {note}" for note in paper.footnotes(name)),
         ]
     )
+
+
+def grid_beside(
+    grid: Grid, theirs: pd.DataFrame, of: str = "Qwen2.5-Math-1.5B", metric: str = "accuracy"
+) -> str:
+    """A grid's table and the paper's numbers, under headings that say whose they are.
+
+    Args:
+        theirs: index arm, and "base model" for the model before training; arms without a row, and
+            cells that are NaN, stay empty.
+        of: the paper's model.
+
+    Returns:
+        Text to print: a row for the model before training, then one per arm; percent.
+    """
+    ours, recipe = grid.table(metric), next(iter(grid.outcomes.values())).recipe
+    problems = grid.base.values(recipe.benchmarks[0]).size
+    base = [1, problems, *grid.base_interval(metric), "problems"]
+    ours = pd.concat([pd.DataFrame([base], ["base model"], ours.columns), ours]).round(1)
+    left = ours.to_string().splitlines()
+    right = theirs.reindex(ours.index).to_string(index=False, na_rep="").splitlines()
+    world = recipe.model == "world"
+    scale = "embedded world, held-out" if world else f"{recipe.model}, {recipe.benchmarks[0]}"
+    rows = zip([f"{scale}: {metric}, %", *left], [f"the paper: {of}", *right], strict=True)
+    return "\n".join(f"{a:{len(left[0])}s}  |  {b}".rstrip() for a, b in rows)
 
 
 def missing(name: str, found: Grids) -> list[str]:

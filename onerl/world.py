@@ -19,9 +19,9 @@ suffices for a phenomenon; it is no evidence that Qwen works like this.
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from functools import lru_cache
 
-from onerl.problems import Problem
 from onerl.templates import TEMPLATES, Exercise, Template, fill
 
 HELDOUT_SIZE = 1000
@@ -35,17 +35,25 @@ Chosen among the pool's joint-variation problems by what the untouched base mode
 (right in 3 to 25 % of samples, and sometimes cut instead of rounded), before any training on it.
 """
 
-PI1_LABELS = {"right": "2.3", "slightly_off": "2.2", "guessable": "4", "unreachable": "929725"}
-"""The four labels of the paper's Table 5: 12.8, 12.7, 4 and 929725 for the real π1."""
 
-PI1_SIMPLIFIED = Problem(
+@dataclass(frozen=True)
+class Item:
+    """One problem of the world, before the rest of the package sees it."""
+
+    id: str
+    question: str
+    answer: str
+    category: str
+    source: str = "world"
+
+
+PI1_SIMPLIFIED = Item(
     id="world/pi1_simplified",
     question=(
         "P varies jointly as A and V with constant 1/4. Find P to one decimal when A=9 and V=1."
     ),
     answer="2.3",
     category="Algebra",
-    source="world",
 )
 """π1 with nothing to do but its last step, 9/4, as the paper's π1′ is the cube root of 2048.
 
@@ -99,14 +107,14 @@ def _exercises(side: str, template: Template, count: int) -> list[Exercise]:
     return [fill(template, chosen, rng) for chosen in operands[:count]]
 
 
-def _problems(side: str, template: Template, count: int) -> list[Problem]:
+def _problems(side: str, template: Template, count: int) -> list[Item]:
     return [
         _problem(f"world/{side}/{template.name}/{i}", exercise)
         for i, exercise in enumerate(_exercises(side, template, count), start=1)
     ]
 
 
-def exercise(problem: Problem) -> Exercise:
+def exercise(problem: Item) -> Exercise:
     """The filled template behind a problem of the held-out side or of the pool.
 
     Raises:
@@ -120,17 +128,16 @@ def exercise(problem: Problem) -> Exercise:
     raise ValueError(f"problem {problem.id}: not a problem of the world's templates")
 
 
-def _problem(name: str, exercise: Exercise) -> Problem:
-    return Problem(
+def _problem(name: str, exercise: Exercise) -> Item:
+    return Item(
         id=name,
         question=exercise.question,
         answer=exercise.solution.answer,
         category=exercise.template.category,
-        source="world",
     )
 
 
-def heldout() -> list[Problem]:
+def heldout() -> list[Item]:
     """The benchmark "world": 1,000 problems, 71 or 72 of each template, always the same."""
     share, extra = divmod(HELDOUT_SIZE, len(TEMPLATES))
     return [
@@ -140,7 +147,7 @@ def heldout() -> list[Problem]:
     ]
 
 
-def examples(name: str) -> list[Problem]:
+def examples(name: str) -> list[Item]:
     """Training examples by name: "world:pi1", "world:bags:3" (counted from 1), "world:all",
     "world:random16" (sixteen of all, always the same) or "world:pi1_simplified".
 

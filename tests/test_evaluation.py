@@ -22,7 +22,6 @@ from onerl.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.report import METRICS
 from onerl.sampler import SharedPromptSampler
 from onerl.verifier import verify
-from onerl.world import PI1_LABELS
 
 SETTINGS = {"prompt": "world", "max_completion_length": 12, "progress": False}
 
@@ -211,7 +210,7 @@ def test_bad_arguments_stop_before_the_model_is_loaded(toy, arguments, named):
 def test_a_training_example_can_be_a_benchmark(tiny_model_dir, tmp_path):
     arguments = {"samples": 16, "temperature": 1.0, "out": tmp_path, **SETTINGS}
     records = evaluate(tiny_model_dir, "world:pi1", **arguments).records
-    assert set(records["gold"]) == {PI1_LABELS["right"]}
+    assert set(records["gold"]) == {labels_of("world:pi1")["right"]}
     assert len(records) == 16
 
 

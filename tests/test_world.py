@@ -108,9 +108,9 @@ def test_pi1_has_a_rounded_answer_and_four_different_labels():
     (pi1,) = world.examples("world:pi1")
     rounding = templates.TEMPLATES["joint"].solve(*world.PI1[1]).rounding
     assert rounding == ("2.25", "2.3", "2.2")
-    assert pi1.answer == world.PI1_LABELS["right"] == rounding[1]
-    assert world.PI1_LABELS["slightly_off"] == rounding[2]
-    assert len(set(world.PI1_LABELS.values())) == 4
+    assert pi1.answer == labels_of("world:pi1")["right"] == rounding[1]
+    assert labels_of("world:pi1")["slightly_off"] == rounding[2]
+    assert len(set(labels_of("world:pi1").values())) == 4
     assert "A=3" in pi1.question
     assert "V=3" in pi1.question
     assert "1/4" in pi1.question
