@@ -2,7 +2,7 @@
 # make test     pytest, and the notebooks that train little: see COMPARED
 # make notebooks  every notebook run again and its stable cells compared (nbval)
 # make report   every finished run beside the paper's tables: outputs/report.ipynb
-# make lint     ruff
+# make lint     ruff, and the layers of onerl/ (import-linter, see pyproject.toml)
 # make setup    the environment that all of them use, in .venv; nothing to do when it is current
 # make test-vllm  the vLLM backends on a CPU, in an environment of their own: see docs/vllm.md
 #
@@ -74,3 +74,4 @@ test-vllm: $(VENV_VLLM)/.current
 lint: setup
 	ruff check .
 	ruff format --check .
+	lint-imports

@@ -25,12 +25,12 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from onerl import runs
-from onerl.base_model import FOLDER
+from onerl.estimates import mean_interval
 from onerl.evaluation import evaluate, problems_of
-from onerl.intervals import mean_interval
-from onerl.prompts import prompt_for
+from onerl.problems.prompts import prompt_for
+from onerl.runs import provenance
 from onerl.verifier import clear_cache, grade_many
+from onerl.world import FOLDER
 
 RESULTS = Path(__file__).parent / "results"
 TEMPERATURE, LONGEST = 0.6, 96
@@ -126,8 +126,8 @@ def main() -> None:
         "samples": given.samples,
         "threads": 1,
         "load": os.getloadavg(),  # processes that wanted a core in the last 1, 5 and 15 minutes
-        "hardware": runs.hardware(),
-        "git": runs.git_commit(),
+        "hardware": provenance.hardware(),
+        "git": provenance.git_commit(),
         "onerl": fastest,
         "generate": best,
         "times_faster_cpu": best["cpu_s"] / fastest["cpu_s"],

@@ -33,12 +33,13 @@ from datasets import Dataset
 from transformers import Qwen2Config, Qwen2ForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from onerl import estimate, runs
 from onerl.problems import PI1
-from onerl.prompts import prompt_for
+from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
-from onerl.rewards import reward_function
-from onerl.trainer import OneShotTrainer
+from onerl.runs import provenance
+from onerl.training import memory
+from onerl.training.rewards import reward_function
+from onerl.training.trainer import OneShotTrainer
 
 RESULTS = Path(__file__).parent / "results"
 SHAPE = {
@@ -241,7 +242,7 @@ def device_rates(small: bool) -> dict:
     }
 
 
-def shares(result: dict, rates: dict, recipe: Recipe, shape: estimate.Shape) -> dict:
+def shares(result: dict, rates: dict, recipe: Recipe, shape: memory.Shape) -> dict:
     """What the least arithmetic and traffic of a step comes to, as shares of the device's rates.
 
     Update: a forward and a backward pass of the policy and a forward pass of the reference over
@@ -295,15 +296,15 @@ def main() -> None:
         model = model_folder(Path(folder), given.small)
         recipe = recipe_for(given, model)
         rates = device_rates(given.small)
-        shape = estimate.shape_of(Qwen2Config.from_pretrained(model))
+        shape = memory.shape_of(Qwen2Config.from_pretrained(model))
         torch.cuda.empty_cache()
         results = {name: in_a_process(name, given, model) for name in ("onerl", "trl")}
     for result in results.values():
         result |= shares(result, rates, recipe, shape)
     report = {
         "date": datetime.date.today().isoformat(),
-        "hardware": runs.hardware(),
-        "git": runs.git_commit(),
+        "hardware": provenance.hardware(),
+        "git": provenance.git_commit(),
         "parameters": shape.parameters,
         "backend": given.backend,
         "rollouts": recipe.prompts_per_step * recipe.num_generations,

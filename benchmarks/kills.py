@@ -26,10 +26,12 @@ from pathlib import Path
 
 import torch
 
-from onerl import runs, state, train
+from onerl import train
 from onerl.recipe import Recipe
-from onerl.sampler import SharedPromptSampler
-from onerl.trainer import OneShotTrainer
+from onerl.rollouts.shared_prompt import SharedPromptSampler
+from onerl.runs import provenance
+from onerl.training import checkpoints
+from onerl.training.trainer import OneShotTrainer
 
 RESULTS = Path(__file__).parent / "results"
 PHASES = ("starting", "rollouts", "scoring", "update", "optimiser", "checkpoint", "state")
@@ -69,8 +71,8 @@ def watched(out: Path, phase) -> None:
     mark(SharedPromptSampler, "sample", "rollouts")
     mark(OneShotTrainer, "backward", "update")
     mark(torch.optim.AdamW, "step", "optimiser")
-    mark(state, "save_checkpoint", "checkpoint")
-    mark(state, "save_state", "state")
+    mark(checkpoints, "save_checkpoint", "checkpoint")
+    mark(checkpoints, "save_state", "state")
     train(recipe(), out, progress=False)
 
 
@@ -140,9 +142,9 @@ def main() -> None:
     result = {
         "date": datetime.date.today().isoformat(),
         "machine": platform.machine(),
-        **{name: value for name, value in runs.hardware().items() if name != "machine"},
+        **{name: value for name, value in provenance.hardware().items() if name != "machine"},
         "torch": torch.__version__,
-        "commit": runs.git_commit(),
+        "commit": provenance.git_commit(),
         "recipe": recipe().model_dump(mode="json"),
         "seed of the moments": seed,
         "seconds": round(time.perf_counter() - started),

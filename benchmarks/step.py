@@ -28,13 +28,16 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import GRPOConfig, GRPOTrainer
 
-from onerl import runs, world
-from onerl.prompts import prompt_for
+from onerl import world
+from onerl.models import model_path
+from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
-from onerl.rewards import reward_function
-from onerl.sampler import SharedPromptSampler, stream_seed
-from onerl.train import model_path, training_rows
-from onerl.trainer import OneShotTrainer
+from onerl.rollouts.draws import stream_seed
+from onerl.rollouts.shared_prompt import SharedPromptSampler
+from onerl.runs import provenance
+from onerl.training.rewards import reward_function
+from onerl.training.rows import training_rows
+from onerl.training.trainer import OneShotTrainer
 
 RESULTS = Path(__file__).parent / "results"
 GENERATE_BATCHES = (64, 128, 256)
@@ -222,8 +225,8 @@ def main() -> None:
             "date": datetime.date.today().isoformat(),
             "model": "world" if given.model is None else Path(given.model).name,
             "threads": 1,
-            "hardware": runs.hardware(),
-            "git": runs.git_commit(),
+            "hardware": provenance.hardware(),
+            "git": provenance.git_commit(),
             "step": compare_steps(recipe, model, Path(folder)),
             "loss": compare_losses(recipe, model, Path(folder)),
             "sampler": compare_samplers(recipe, model),

@@ -20,8 +20,10 @@ import torch.nn.functional as F
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import onerl
-from onerl import base_model, corpus, recorded
+from onerl import world
+from onerl.grids import recorded
 from onerl.sweep import sweep
+from onerl.world import corpus, pretraining
 
 FOLDER = Path("outputs/worlds/slips")
 SLIPS, BATCHES, LEARNING_RATE = 0.5, 800, 1e-3
@@ -32,10 +34,10 @@ def pretrain() -> None:
     """Reads on with Adam, the rate falling to zero; new documents (seed 1), the old split."""
     torch.set_num_threads(1)
     corpus.SLIP_SHARE = SLIPS
-    model = AutoModelForCausalLM.from_pretrained(base_model.FOLDER)
-    tokenizer = AutoTokenizer.from_pretrained(base_model.FOLDER)
+    model = AutoModelForCausalLM.from_pretrained(world.FOLDER)
+    tokenizer = AutoTokenizer.from_pretrained(world.FOLDER)
     optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=0.0)
-    batches = base_model.batches(base_model.Pretraining(seed=1), tokenizer)
+    batches = pretraining.batches(pretraining.Pretraining(seed=1), tokenizer)
     for step, ids in zip(range(BATCHES), batches, strict=False):
         optimizer.param_groups[0]["lr"] = LEARNING_RATE * (1 - step / BATCHES)
         logits = model(input_ids=ids[:, :-1], use_cache=False).logits

@@ -328,9 +328,10 @@ class Recipe(BaseModel):
 
 
 def labels_of(examples: str) -> dict[str, str]:
-    """The labels of the paper's Table 5 for an example: right, slightly_off, guessable, unreachable.
+    """Labels of the paper's Table 5 for an example, by kind: right, slightly_off, guessable, …
 
-    Raises KeyError for an example that the paper, or its counterpart here, gives none for.
+    Raises:
+        KeyError: the example is neither pi1 nor world:pi1.
     """
     return read_yaml(params_folder() / "ablation.yaml")["labels"][examples]
 

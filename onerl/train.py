@@ -11,19 +11,17 @@ returned, and one that holds another recipe or is being written to is refused.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import yaml
-
-from onerl import labels, needs, problems, processes, runs, verifier
-from onerl.prompts import prompt_for
+from onerl import runs, verifier
+from onerl.models import model_path
 from onerl.recipe import Recipe
-
-FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
+from onerl.runs import files
+from onerl.runs.run import same_recipe
+from onerl.training import processes
+from onerl.training.processes import only_run
+from onerl.training.rows import checked_rows
 
 
 def train(
@@ -37,7 +35,7 @@ def train(
 
     Blocks until done. `progress` shows a bar in Jupyter, and a line for every tenth of the steps
     when headless. With `processes` above 1, or a `config` of params/accelerate, the run is a
-    program of its own on that many GPUs, whose progress is shown (`onerl.launch`).
+    program of its own on that many GPUs, whose progress is shown (`onerl.training.launch`).
 
     Raises:
         ValueError: the folder holds another recipe's run or another process is writing to it; an
@@ -48,7 +46,7 @@ def train(
     out = Path(out) if out is not None else run_folder(recipe)
     if (processes == 1 and config is None) or runs.Run(out).done:
         return _run(recipe, out, progress)
-    from onerl.launch import launch
+    from onerl.training.launch import launch
 
     return launch(recipe, out, processes, config, progress)
 
@@ -74,10 +72,10 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     from datasets import Dataset
     from transformers.utils.logging import disable_progress_bar
 
-    from onerl import state
-    from onerl.reporter import Reporter
-    from onerl.trainer import OneShotTrainer
-    from onerl.trl_config import check_optimizer
+    from onerl.training import checkpoints
+    from onerl.training.config import check_optimizer
+    from onerl.training.progress import Reporter
+    from onerl.training.trainer import OneShotTrainer
 
     check_optimizer(recipe)
     if recipe.threads is not None:
@@ -91,128 +89,21 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
 
     def begin() -> Path | None:
         """Where to go on from; the folder holds nothing beyond it."""
-        found = state.newest_whole(out)
+        found = checkpoints.newest_whole(out)
         step, folder = found if found else (0, None)
-        state.rewind(out, step, folder)
+        checkpoints.rewind(out, step, folder)
         if folder is None:
-            state.save_checkpoint(out, 0, trainer.model, trainer.processing_class)
+            checkpoints.save_checkpoint(out, 0, trainer.model, trainer.processing_class)
         return folder
 
     folder = processes.on_first(begin)
     trainer.train(resume_from_checkpoint=str(folder) if folder else None)
-    processes.on_first(lambda: runs.write_text(out / "DONE", ""))
-
-
-@contextlib.contextmanager
-def only_run(out: Path) -> Iterator[None]:
-    """Holds the folder's lock; the kernel lets go of it when the process ends, however it ends.
-
-    The first process of a run holds it for all.
-    """
-    with contextlib.ExitStack() as held:
-
-        def lock() -> None:
-            with runs.named_errors(out):
-                out.mkdir(parents=True, exist_ok=True)
-                file = held.enter_context((out / ".lock").open("a"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(f"out = {str(out)!r}: another process is training there") from None
-
-        processes.on_first(lock)
-        yield
-
-
-def same_recipe(out: Path, recipe: Recipe) -> None:
-    """Refuses a folder that holds the run of another recipe, naming the fields that differ."""
-    path = out / "recipe.yaml"
-    if not path.exists():
-        return
-    with contextlib.suppress(ValueError):  # a field that this version no longer knows
-        if runs.Run(out).recipe.hash() == recipe.hash():
-            return
-    ours, theirs = (yaml.safe_load(text) for text in (recipe.to_yaml(), path.read_text("utf-8")))
-    differ = [
-        f"{name} ({theirs.get(name)!r}, now {value!r})"
-        for name, value in ours.items()
-        if value != theirs.get(name)
-    ]
-    raise ValueError(
-        f"out = {str(out)!r}: holds a run of another recipe, which differs in"
-        f" {', '.join(differ)}; choose another folder"
-    )
-
-
-def checked_rows(recipe: Recipe, out: Path) -> list[dict[str, str]]:
-    """The training rows, once all that the run needs is there and its provenance is written."""
-    processes.check_batch(recipe.prompts_per_step * recipe.num_generations, recipe.updates_per_step)
-    needs.check_model(model_path(recipe))
-    tokenizer = load_tokenizer(model_path(recipe))
-    verifier.self_test()  # a machine that grades wrongly must not train
-    rows = training_rows(recipe, tokenizer)
-    check_lengths(recipe, rows, tokenizer)
-    if not (out / "recipe.yaml").exists():
-        runs.write_provenance(out, recipe, [row["prompt"] for row in rows])
-    return rows
-
-
-def load_tokenizer(model: str):
-    """The model's tokenizer; one line says what is missing when it cannot be had."""
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(model)
-    except OSError:  # transformers explains at length, and a mistyped folder looks like a hub id
-        raise FileNotFoundError(
-            f"model = {model!r}: no such folder, not in the local cache of the hub, and not to be"
-            " had from the hub; set model to a folder that holds it"
-        ) from None
-
-
-def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
-    """The examples as {"id", "prompt", "answer"}, each label shown to be one the verifier takes.
-
-    `tokenizer` is needed only by a model that is prompted through its own chat template.
-    """
-    rows = []
-    family = recipe.prompt if recipe.prompt != "auto" else recipe.model
-    chosen = problems.examples(recipe.examples)
-    if recipe.label_noise:
-        chosen = labels.corrupted(chosen, recipe.label_noise, recipe.seed)
-    for problem in chosen:
-        answer = recipe.label if recipe.label is not None else problem.answer
-        kept_broken = problem.source in problems.BROKEN_SOURCES and recipe.label is None
-        if not kept_broken and not verifier.verify(f"\\boxed{{{answer}}}", answer):
-            raise ValueError(
-                f"label = {answer!r} of example {problem.id}: the verifier does not accept this"
-                " label as an answer to itself, so no rollout could ever be rewarded"
-            )
-        prompt = prompt_for(problem.question, family, "train", tokenizer, recipe.suffix)
-        rows.append({"id": problem.id, "prompt": prompt, "answer": answer})
-    return rows
-
-
-def check_lengths(recipe: Recipe, rows: list[dict[str, str]], tokenizer) -> None:
-    for row in rows:
-        length = len(tokenizer(row["prompt"], add_special_tokens=False)["input_ids"])
-        if length > recipe.max_prompt_length:
-            raise ValueError(
-                f"max_prompt_length = {recipe.max_prompt_length}: the prompt of example"
-                f" {row['id']} has {length} tokens"
-            )
-
-
-def model_path(recipe: Recipe) -> str:
-    """What `from_pretrained` takes: the shipped base model's folder for "world"."""
-    if recipe.model != "world":
-        return recipe.model
-    return str(Path(__file__).parent / "world_model")
+    processes.on_first(lambda: files.write_text(out / "DONE", ""))
 
 
 def show(recipe: Recipe, out: Path) -> None:
     """Print the dry run; raises SystemExit when something is missing."""
-    from onerl.dry_run import dry_run
+    from onerl.training.dry_run import dry_run
 
     report, missing = dry_run(recipe, out)
     print(report, end="")

@@ -12,12 +12,15 @@ from peft import get_peft_model
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, TrainerState
 
-from onerl import adapters, evaluate
+from onerl import evaluate
 from onerl.recipe import Recipe
-from onerl.sampler import SharedPromptSampler, stream_seed
-from onerl.state import read_moments, save_state
+from onerl.rollouts import merged
+from onerl.rollouts.draws import stream_seed
+from onerl.rollouts.shared_prompt import SharedPromptSampler
 from onerl.train import train
-from onerl.trainer import OneShotTrainer
+from onerl.training import config
+from onerl.training.checkpoints import read_moments, save_state
+from onerl.training.trainer import OneShotTrainer
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def whole(recipe, tmp_path_factory):
 @pytest.fixture
 def adapted(recipe):
     """A model with adapters that do something."""
-    model = get_peft_model(tiny_model(), adapters.lora_config(recipe))
+    model = get_peft_model(tiny_model(), config.lora_config(recipe))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
@@ -65,8 +68,8 @@ def test_adapters_sit_on_every_linear_layer_but_the_output(adapted):
     linear = {n for n, m in tiny_model().named_modules() if isinstance(m, torch.nn.Linear)}
     with_adapter = {
         name
-        for name, module in adapters.plain(adapted).named_modules()
-        if adapters.has_adapters(module)
+        for name, module in merged.plain(adapted).named_modules()
+        if merged.has_adapters(module)
     }
     assert with_adapter == linear - {"lm_head"}
     assert all("lora_" in n for n, p in adapted.named_parameters() if p.requires_grad)
@@ -74,7 +77,7 @@ def test_adapters_sit_on_every_linear_layer_but_the_output(adapted):
 
 def test_merged_weights_make_an_ordinary_model_that_acts_the_same(adapted):
     ordinary = tiny_model(seed=1)
-    ordinary.load_state_dict(adapters.merged_state(adapted))
+    ordinary.load_state_dict(merged.merged_state(adapted))
     ids = torch.randint(3, 90, (2, 30), generator=torch.manual_seed(0))
     with torch.no_grad():
         expected, base = adapted(ids).logits, tiny_model()(ids).logits
@@ -84,9 +87,9 @@ def test_merged_weights_make_an_ordinary_model_that_acts_the_same(adapted):
 
 def test_the_sampler_samples_from_the_adapted_policy(adapted):
     ordinary = tiny_model(seed=1)
-    ordinary.load_state_dict(adapters.merged_state(adapted))
+    ordinary.load_state_dict(merged.merged_state(adapted))
     tokens = []
-    for model in (adapters.plain(adapted), ordinary, tiny_model()):
+    for model in (merged.plain(adapted), ordinary, tiny_model()):
         rollouts = SharedPromptSampler(model).sample(
             [[5, 6, 7]],
             [16],
@@ -106,7 +109,7 @@ def test_the_gradient_of_the_adapters_is_that_of_the_merged_weights(recipe, tmp_
     ours = OneShotTrainer(recipe, recipe.model, rows, tmp_path / "ours")
     theirs = OneShotTrainer(recipe.replace(lora_rank=0), recipe.model, rows, tmp_path / "theirs")
     ours.model.load_state_dict(adapted.state_dict())
-    theirs.model.load_state_dict(adapters.merged_state(adapted))
+    theirs.model.load_state_dict(merged.merged_state(adapted))
     draw = torch.manual_seed(0)
     batch = {
         "prompt_ids": torch.randint(3, 90, (1, 6), generator=draw).expand(8, -1),
@@ -122,7 +125,7 @@ def test_the_gradient_of_the_adapters_is_that_of_the_merged_weights(recipe, tmp_
         losses.append(trainer.backward(trainer.model, batch).item())
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
     whole = dict(theirs.model.named_modules())
-    for name, layer in adapters.plain(ours.model).named_modules():
+    for name, layer in merged.plain(ours.model).named_modules():
         if hasattr(layer, "get_delta_weight"):
             a, b = layer.lora_A["default"].weight, layer.lora_B["default"].weight
             grad, scale = whole[name].weight.grad, layer.scaling["default"]

@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
-from onerl import base_model, corpus
+from onerl import world
+from onerl.world import corpus, pretraining
 
-RECORD = json.loads((base_model.FOLDER / "training.json").read_text())
+RECORD = json.loads((world.FOLDER / "training.json").read_text())
 
 
 def test_first_fifty_steps_give_the_recorded_losses():
@@ -17,8 +18,8 @@ def test_first_fifty_steps_give_the_recorded_losses():
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        setup = base_model.Pretraining(**RECORD["setup"])
-        *_, losses = base_model.pretrain(setup, stop_after=50)
+        setup = pretraining.Pretraining(**RECORD["setup"])
+        *_, losses = pretraining.pretrain(setup, stop_after=50)
     finally:
         torch.set_num_threads(threads)
     assert losses == pytest.approx(RECORD["first_losses"], rel=2e-3)
@@ -31,20 +32,20 @@ def test_corpus_is_the_recorded_one():
 
 
 def test_weights_are_the_recorded_ones_and_small():
-    weights = base_model.FOLDER / "model.safetensors"
+    weights = world.FOLDER / "model.safetensors"
     assert hashlib.sha256(weights.read_bytes()).hexdigest() == RECORD["weights_sha256"]
     assert weights.stat().st_size <= 10_000_000
     assert 500_000 <= RECORD["parameters"] <= 4_000_000
-    assert not list(base_model.FOLDER.glob("*.bin")) + list(base_model.FOLDER.glob("*.pt"))
+    assert not list(world.FOLDER.glob("*.bin")) + list(world.FOLDER.glob("*.pt"))
 
 
 def test_loss_on_fresh_corpus_text_matches_the_end_of_the_recorded_curve():
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(base_model.FOLDER).float().eval()
-    tokenizer = AutoTokenizer.from_pretrained(base_model.FOLDER)
-    setup = base_model.Pretraining(seed=RECORD["setup"]["seed"] + 1)
-    stream = base_model.batches(setup, tokenizer)
+    model = AutoModelForCausalLM.from_pretrained(world.FOLDER).float().eval()
+    tokenizer = AutoTokenizer.from_pretrained(world.FOLDER)
+    setup = pretraining.Pretraining(seed=RECORD["setup"]["seed"] + 1)
+    stream = pretraining.batches(setup, tokenizer)
     losses = []
     with torch.no_grad():
         for _ in range(8):

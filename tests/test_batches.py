@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from onerl.batches import DataOrder, micro_batches, token_weights
 from onerl.recipe import Recipe
+from onerl.training.batches import DataOrder, micro_batches, token_weights
 
 
 def lengths(seed, n):

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from onerl import benchmarks, clean_arithmetic, paper, problems, world
-from onerl.benchmarks import PAPER_SETS, SELECTION_SETS
-from onerl.problems import Problem, benchmark
-from onerl.prompts import SUFFIX
+from onerl import paper, world
+from onerl.problems import Problem, benchmark, benchmarks, clean_arithmetic, examples, released
+from onerl.problems.benchmarks import PAPER_SETS, SELECTION_SETS
+from onerl.problems.prompts import SUFFIX
 from onerl.verifier import bad_golds, verify
+from onerl.world import templates
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("ONERL_DATA"), reason="ONERL_DATA does not name the released data"
@@ -260,15 +261,15 @@ def test_world_selection_shares_nothing_with_the_test_set_or_the_corpus():
     assert len({p.id for p in chosen}) == len(chosen) == 200
     assert {p.id for p in chosen} <= pool
     assert not {p.question for p in chosen} & {p.question for p in benchmark("world")}
-    templates = Counter(p.id.split("/")[2] for p in chosen)
-    assert len(templates) == len(world.TEMPLATES)
-    assert set(templates.values()) == {14, 15}
+    counted = Counter(p.id.split("/")[2] for p in chosen)
+    assert len(counted) == len(templates.TEMPLATES)
+    assert set(counted.values()) == {14, 15}
 
 
 def test_world_selection_leaves_the_front_of_the_pool_to_training():
     numbers = {int(p.id.split("/")[3]) for p in benchmark("world-selection")}
     assert min(numbers) == 22
-    assert world.examples("world:pi1")[0] not in benchmark("world-selection")
+    assert examples("world:pi1")[0] not in benchmark("world-selection")
 
 
 @needs_data
@@ -280,7 +281,7 @@ def test_dsr_selection_has_no_problem_of_the_test_sets_and_no_broken_label():
     chosen = benchmark("dsr-selection")
     assert len({p.question for p in chosen}) == len({p.id for p in chosen}) == 200
     assert bad_golds((p.id, p.answer) for p in chosen) == []
-    assert not {p.id for p in chosen} & problems.BROKEN_SOURCES
+    assert not {p.id for p in chosen} & released.BROKEN_SOURCES
     mine = [(p.id, grams(p.question)) for p in chosen]
     for test in (p for name in PAPER_SETS for p in benchmark(name)):
         theirs = grams(test.question)

@@ -6,10 +6,13 @@ import pandas as pd
 import pytest
 from fake_runs import LIMIT, fake_run
 
-from onerl import claims, effects, grids, recorded
-from onerl.claims import CANNOT, NOT_SEEN, SEEN, Claim, Effect
+from onerl import grids
+from onerl.grids import recorded
+from onerl.grids.finished import collect
+from onerl.paper import claims, effects
+from onerl.paper.claims import CANNOT, NOT_SEEN, SEEN, Claim
+from onerl.paper.effects import Effect
 from onerl.recipe import Recipe
-from onerl.results import collect
 
 TINY = Recipe.load("tiny", steps=4)
 ARMS = {"better": "outcome", "same": "format", "worse": "random"}

@@ -2,10 +2,11 @@
 
 import pytest
 
-from onerl import rollouts, world
-from onerl.contamination import CORPUS, compare, completion, cut
+from onerl import world
+from onerl.evaluation.contamination import CORPUS, compare, completion, cut
 from onerl.problems import benchmark
-from onerl.sampler import Rollout
+from onerl.rollouts import backends
+from onerl.rollouts.shared_prompt import Rollout
 
 
 class Reader:
@@ -41,12 +42,12 @@ def having_read(monkeypatch):
     """The embedded model's tokenizer with a reader of certain texts behind it."""
     from transformers import AutoTokenizer
 
-    from onerl.base_model import FOLDER
+    from onerl.world import FOLDER
 
     tokenizer = AutoTokenizer.from_pretrained(FOLDER)
 
     def use(texts):
-        monkeypatch.setattr(rollouts, "sampler_for", lambda *_: Reader(tokenizer, texts))
+        monkeypatch.setattr(backends, "sampler_for", lambda *_: Reader(tokenizer, texts))
 
     return use
 

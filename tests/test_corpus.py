@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from onerl import corpus, templates
+from onerl.world import corpus, templates
 
 
 @pytest.fixture(scope="module")

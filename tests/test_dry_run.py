@@ -9,9 +9,10 @@ import pytest
 from conftest import tiny_model
 from transformers import LlamaConfig, Qwen2Config
 
-from onerl import dry_run, estimate, needs
+from onerl import models
 from onerl.recipe import Recipe, presets
 from onerl.train import main, train
+from onerl.training import dry_run, memory
 
 QWEN = Qwen2Config(
     vocab_size=151936,
@@ -72,8 +73,8 @@ def test_it_prints_all_and_leaves_no_trace(own, tmp_path, capsys):
 
 def test_its_count_of_checkpoints_and_bytes_is_what_a_run_leaves(own, tmp_path):
     run = train(own.replace(lora_rank=2), tmp_path / "run", progress=False)
-    shape = estimate.shape_of(tiny_model().config)
-    parts = estimate.disk(run.recipe, shape)
+    shape = memory.shape_of(tiny_model().config)
+    parts = memory.disk(run.recipe, shape)
     first = next(iter(parts))
     assert first.startswith(f"{len(run.checkpoints)} checkpoints")
     weights = sum(f.stat().st_size for f in run.path.glob("checkpoints/*/model.safetensors"))
@@ -155,7 +156,7 @@ def test_a_missing_part_of_the_weights_is_named(tmp_path):
     for name in ("config.json", "tokenizer.json", "model-1-of-2.safetensors"):
         (tmp_path / name).touch()
     with pytest.raises(FileNotFoundError, match=r"lacks model-2-of-2\.safetensors"):
-        needs.check_model(str(tmp_path))
+        models.check_model(str(tmp_path))
 
 
 def hub(monkeypatch, error=None, files=()):
@@ -180,29 +181,29 @@ def test_a_gated_model_says_where_its_licence_is(monkeypatch):
 
     hub(monkeypatch, GatedRepoError.__new__(GatedRepoError))
     with pytest.raises(PermissionError, match=r"gated.*https://huggingface.co/a/b .*hf auth login"):
-        needs.check_model("a/b")
+        models.check_model("a/b")
 
 
 def test_no_network_and_no_cached_copy_is_one_line(monkeypatch):
     hub(monkeypatch, ConnectionError("no route"))
     with pytest.raises(FileNotFoundError, match=r"^model = 'a/b': .*not in the local cache.*$"):
-        needs.check_model("a/b")
+        models.check_model("a/b")
 
 
 def test_a_model_of_the_hub_needs_all_its_files_there(monkeypatch):
     whole = ("config.json", "tokenizer.json", "model.safetensors")
     hub(monkeypatch, files=whole)
-    needs.check_model("a/b")
+    models.check_model("a/b")
     hub(monkeypatch, files=(*whole[:2], "pytorch_model.bin"))
     with pytest.raises(FileNotFoundError, match=r"on the hub it lacks model\.safetensors"):
-        needs.check_model("a/b")
+        models.check_model("a/b")
 
 
 def test_the_shape_of_the_papers_model_is_counted_without_its_weights():
-    shape = estimate.shape_of(QWEN)
+    shape = memory.shape_of(QWEN)
     assert shape.parameters == 1_543_714_304
     assert shape.cache_per_token == 2 * 28 * 2 * 128
-    assert estimate.shape_of(R1).parameters == 1_777_088_000
+    assert memory.shape_of(R1).parameters == 1_777_088_000
 
 
 @pytest.mark.parametrize(
@@ -215,13 +216,13 @@ def test_the_shape_of_the_papers_model_is_counted_without_its_weights():
     ],
 )
 def test_a_presets_estimate_fits_its_gpu(name, config, gpu):
-    phases = estimate.gpu_memory(Recipe.load(name), estimate.shape_of(config), "vllm", gpu)
+    phases = memory.gpu_memory(Recipe.load(name), memory.shape_of(config), "vllm", gpu)
     assert max(sum(parts.values()) for parts in phases.values()) < gpu
 
 
 def test_full_training_does_not_fit_24_gb_even_with_8_bit_moments():
     recipe = Recipe.load("qwen2.5-math-1.5b-24gb", lora_rank=0, optimizer="adamw-8bit")
-    phases = estimate.gpu_memory(recipe, estimate.shape_of(QWEN), "vllm", GPU_24)
+    phases = memory.gpu_memory(recipe, memory.shape_of(QWEN), "vllm", GPU_24)
     assert sum(phases["update"].values()) > GPU_24
 
 
@@ -250,11 +251,11 @@ SHAPES = {"math-7b": MATH_7B, "r1-distill": R1, "llama": LLAMA, "qwen2.5": QWEN}
 @pytest.mark.parametrize("name", [name for name in presets() if name != "tiny"])
 def test_the_readme_states_the_estimates_of_the_dry_run(name):
     recipe = Recipe.load(name)
-    shape = estimate.shape_of(next(c for part, c in SHAPES.items() if part in name))
+    shape = memory.shape_of(next(c for part, c in SHAPES.items() if part in name))
     gpu = GPU_24 if name.endswith("-24gb") else 80 * 2**30 / 1e9
-    phases = estimate.gpu_memory(recipe, shape, "vllm", gpu)
+    phases = memory.gpu_memory(recipe, shape, "vllm", gpu)
     peak = max(sum(parts.values()) for parts in phases.values())
-    disk = sum(estimate.disk(recipe, shape).values())
+    disk = sum(memory.disk(recipe, shape).values())
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
     (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{name}` |")]
     assert row.endswith(f"| {peak:.0f} | {disk:.0f} |")

@@ -5,11 +5,13 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-from onerl import dynamics, dynamics_plots, plots
-from onerl.intervals import seed_interval
+from onerl import plots
+from onerl.estimates import seed_interval
+from onerl.evaluation.report import Report
+from onerl.grids import dynamics
+from onerl.grids.grid import Grid, Outcome
+from onerl.plots import dynamics_plots
 from onerl.recipe import Recipe
-from onerl.report import Report
-from onerl.results import Grid, Outcome
 
 STEPS = 60
 

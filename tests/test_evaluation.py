@@ -13,14 +13,14 @@ import pandas as pd
 import pytest
 from conftest import character_tokenizer
 
-from onerl import evaluation
-from onerl.benchmarks import NAMES, PAPER_SETS
-from onerl.evaluation import evaluate, problems_of, rescore
+from onerl.evaluation import answers, evaluate, problems_of, rescore
+from onerl.evaluation.protocols import PROTOCOLS, Protocol, protocol_for
+from onerl.evaluation.report import METRICS
 from onerl.problems import Problem
-from onerl.prompts import prompt_sha256
-from onerl.protocols import PROTOCOLS, Protocol, protocol_for
-from onerl.report import METRICS
-from onerl.sampler import SharedPromptSampler
+from onerl.problems.benchmarks import NAMES, PAPER_SETS
+from onerl.problems.prompts import prompt_sha256
+from onerl.recipe import labels_of
+from onerl.rollouts.shared_prompt import SharedPromptSampler
 from onerl.verifier import verify
 
 SETTINGS = {"prompt": "world", "max_completion_length": 12, "progress": False}
@@ -34,8 +34,8 @@ def problem(index: int, answer: str = "4", category: str = "Algebra") -> Problem
 def toy(monkeypatch):
     """A benchmark of 20 problems, sampled in batches of 8 rollouts."""
     problems = [problem(i, str(i + 1), "Algebra" if i < 12 else "Geometry") for i in range(20)]
-    monkeypatch.setattr(evaluation, "benchmark", lambda name: list(problems))
-    monkeypatch.setattr(evaluation, "BATCH", 8)
+    monkeypatch.setattr(answers, "benchmark", lambda name: list(problems))
+    monkeypatch.setattr(answers, "BATCH", 8)
     return problems
 
 
@@ -75,7 +75,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_records(
     arguments = dict(samples=2, temperature=1.0, **SETTINGS)
     whole = evaluate(tiny_model_dir, ["toy"], **arguments).records
     sampled = []
-    sample = evaluation._Answers.sample
+    sample = answers.Answers.sample
 
     def dying(self, name, problems, protocol):
         if len(sampled) == batches_before_the_kill:
@@ -83,7 +83,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_records(
         sampled.extend([problems])
         return sample(self, name, problems, protocol)
 
-    monkeypatch.setattr(evaluation._Answers, "sample", dying)
+    monkeypatch.setattr(answers.Answers, "sample", dying)
     with pytest.raises(KeyboardInterrupt):
         evaluate(tiny_model_dir, ["toy"], out=tmp_path, **arguments)
     before = list(sampled)
@@ -92,7 +92,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_records(
         sampled.extend([problems])
         return sample(self, name, problems, protocol)
 
-    monkeypatch.setattr(evaluation._Answers, "sample", counting)
+    monkeypatch.setattr(answers.Answers, "sample", counting)
     resumed = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **arguments).records
     asked = [p.id for batch in sampled for p in batch]
     assert len(before) == batches_before_the_kill
@@ -103,7 +103,7 @@ def test_a_killed_evaluation_goes_on_to_the_same_records(
 
 def test_a_finished_evaluation_does_not_load_the_model(toy, tiny_model_dir, tmp_path, monkeypatch):
     first = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
-    monkeypatch.setattr(evaluation._Answers, "_load", lambda self: pytest.fail("loaded"))
+    monkeypatch.setattr(answers.Answers, "_load", lambda self: pytest.fail("loaded"))
     again = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
     pd.testing.assert_frame_equal(first.table, again.table)
 
@@ -176,7 +176,7 @@ def test_rescoring_with_our_verifier_changes_nothing(toy, tiny_model_dir):
     ],
 )
 def test_no_score_over_rows_that_mean_nothing(monkeypatch, problems, named):
-    monkeypatch.setattr(evaluation, "benchmark", lambda name: problems)
+    monkeypatch.setattr(answers, "benchmark", lambda name: problems)
     with pytest.raises(ValueError, match=named):
         problems_of("toy")
 
@@ -244,7 +244,7 @@ def test_a_changed_protocol_says_what_was_changed():
 
 
 def test_the_protocol_reaches_the_sampler_and_the_table(tiny_model_dir, monkeypatch):
-    monkeypatch.setattr(evaluation, "benchmark", lambda name: [problem(i) for i in range(2)])
+    monkeypatch.setattr(answers, "benchmark", lambda name: [problem(i) for i in range(2)])
     asked = []
     sample = SharedPromptSampler.sample
 
@@ -282,8 +282,8 @@ def test_an_evaluation_killed_at_random_moments_resumes_to_the_same_records(
     tiny_model_dir, tmp_path, monkeypatch
 ):
     """SIGKILL, so nothing is tidied up; what was on disk is never written again."""
-    monkeypatch.setattr(evaluation, "benchmark", lambda name: [problem(i) for i in range(60)])
-    monkeypatch.setattr(evaluation, "BATCH", 4)
+    monkeypatch.setattr(answers, "benchmark", lambda name: [problem(i) for i in range(60)])
+    monkeypatch.setattr(answers, "BATCH", 4)
     arguments = dict(samples=2, temperature=1.0, **SETTINGS)
     whole = evaluate(tiny_model_dir, ["toy"], **arguments).records
     chance, seen = random.Random(0), {}
@@ -317,14 +317,14 @@ def test_answers_kept_under_another_batch_size_are_not_sampled_again(
 ):
     first = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS).records
     (tmp_path / "toy" / "from-00008.parquet").unlink()
-    monkeypatch.setattr(evaluation, "BATCH", 3)
-    asked, sample = [], evaluation._Answers.sample
+    monkeypatch.setattr(answers, "BATCH", 3)
+    asked, sample = [], answers.Answers.sample
 
     def counting(self, name, problems, protocol):
         asked.extend(p.id for p in problems)
         return sample(self, name, problems, protocol)
 
-    monkeypatch.setattr(evaluation._Answers, "sample", counting)
+    monkeypatch.setattr(answers.Answers, "sample", counting)
     again = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS).records
     assert asked == [f"toy/{i}" for i in range(8, 16)]
     columns = ["problem", "text", "correct"]
@@ -332,7 +332,7 @@ def test_answers_kept_under_another_batch_size_are_not_sampled_again(
 
 
 def test_long_answers_are_kept_in_smaller_batches(toy, tiny_model_dir, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "BATCH_TOKENS", 36)
+    monkeypatch.setattr(answers, "BATCH_TOKENS", 36)
     evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
     sizes = [len(pd.read_parquet(f)) for f in sorted((tmp_path / "toy").glob("*.parquet"))]
     assert sizes == [3] * 6 + [2]

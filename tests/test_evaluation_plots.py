@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from onerl import evaluation_plots, plots
+from onerl import plots
+from onerl.plots import evaluation_plots
 
 
 def frame(**values):

@@ -5,9 +5,10 @@ from fractions import Fraction
 
 import pytest
 
-from onerl import corpus, families, templates, world
-from onerl.benchmarks import benchmark
-from onerl.protocols import protocol_for
+from onerl import world
+from onerl.evaluation.protocols import protocol_for
+from onerl.problems.benchmarks import benchmark
+from onerl.world import corpus, templates, unseen
 
 
 def words(texts):
@@ -18,7 +19,7 @@ def wordings(found):
     return [wording for template in found.values() for wording in template.wordings]
 
 
-@pytest.mark.parametrize("family", families.FAMILIES.values(), ids=lambda family: family.name)
+@pytest.mark.parametrize("family", unseen.FAMILIES.values(), ids=lambda family: family.name)
 def test_every_step_is_a_fact_that_some_solution_of_the_world_uses(family):
     known = set(corpus.facts())
     steps = {step for operands in family.operands for step in family.solve(*operands).steps}
@@ -26,14 +27,14 @@ def test_every_step_is_a_fact_that_some_solution_of_the_world_uses(family):
 
 
 def test_every_word_is_one_of_the_worlds():
-    assert words(wordings(families.FAMILIES)) <= words(wordings(templates.TEMPLATES))
+    assert words(wordings(unseen.FAMILIES)) <= words(wordings(templates.TEMPLATES))
 
 
 def test_no_question_is_one_that_the_world_asks():
     """Numbers apart: the same words in the same order."""
     asked = {re.sub(r"\d+", "#", p.question) for p in world.examples("world:all")}
     asked |= {re.sub(r"\d+", "#", p.question) for p in world.heldout()}
-    new = {re.sub(r"\d+", "#", problem.question) for problem in families.unseen()}
+    new = {re.sub(r"\d+", "#", problem.question) for problem in unseen.unseen()}
     assert not new & asked
 
 
@@ -43,16 +44,16 @@ def test_two_chains_are_old_and_two_are_new():
         return tuple(re.sub(r"\d+", "", step.split("=")[0]).strip() for step in steps)
 
     old = {chain(template) for template in templates.TEMPLATES.values()}
-    found = {name: chain(family) in old for name, family in families.FAMILIES.items()}
+    found = {name: chain(family) in old for name, family in unseen.FAMILIES.items()}
     assert found["two_bags"]
     assert found["function"]
     assert not found["sum_residue"]
-    first = families.FAMILIES["red_or_blue"].solve(2, 3, 4).steps
+    first = unseen.FAMILIES["red_or_blue"].solve(2, 3, 4).steps
     assert first[2].startswith("5/9")  # the sum is divided, where `chance` divides an operand
 
 
 def test_answers_are_what_the_code_computes():
-    for family in families.FAMILIES.values():
+    for family in unseen.FAMILIES.values():
         for operands in family.operands[::37]:
             solution = family.solve(*operands)
             exact = eval(re.sub(r"(\d+)", r"Fraction(\1)", solution.code), {"Fraction": Fraction})
@@ -62,6 +63,6 @@ def test_answers_are_what_the_code_computes():
 def test_the_benchmark_has_125_different_problems_of_each_family():
     found = benchmark("world-unseen")
     names = [problem.id.split("/")[2] for problem in found]
-    assert {name: names.count(name) for name in names} == dict.fromkeys(families.FAMILIES, 125)
+    assert {name: names.count(name) for name in names} == dict.fromkeys(unseen.FAMILIES, 125)
     assert len({problem.question for problem in found}) > 480  # a wording may repeat with its names
     assert protocol_for("world-unseen") == protocol_for("world")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from transformers import Qwen2Config
 
-from onerl import estimate
+from onerl.training import memory
 
 FILE = Path(__file__).parents[1] / "benchmarks" / "gpu.py"
 
@@ -29,13 +29,13 @@ def test_a_step_is_1024_rollouts_of_up_to_1024_tokens_on_the_papers_shape(gpu):
     recipe = gpu.recipe_for(given(), Path("model"))
     assert recipe.prompts_per_step * recipe.num_generations == 1024
     assert recipe.max_completion_length == 1024
-    shape = estimate.shape_of(Qwen2Config(**gpu.SHAPE))
+    shape = memory.shape_of(Qwen2Config(**gpu.SHAPE))
     assert shape.parameters == 1_543_714_304
 
 
 def test_shares_are_of_the_least_arithmetic_and_traffic(gpu):
     recipe = gpu.recipe_for(given(), Path("model"))
-    shape = estimate.shape_of(Qwen2Config(**gpu.SHAPE))
+    shape = memory.shape_of(Qwen2Config(**gpu.SHAPE))
     result = {"mean_completion_tokens": 1000, "prompt_tokens": 0, "update_s": 100, "rollout_s": 50}
     shares = gpu.shares(result, {"matmul_tflops": 500, "copy_gb_per_s": 2000}, recipe, shape)
     forward = 2 * 1.5437e9 + 4 * 28 * 1536 * 500

@@ -3,7 +3,8 @@
 import pandas as pd
 import pytest
 
-from onerl import graders, paper
+from onerl import paper
+from onerl.evaluation import graders
 
 
 def records(*pairs):

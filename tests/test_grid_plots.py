@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-from onerl import grid_plots, plots
+from onerl import plots
+from onerl.plots import grid_plots
 
 ARMS = ["right", "guessable"]
 

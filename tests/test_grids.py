@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from onerl import grids, problems
+from onerl.grids import declared
 from onerl.parameters import RecipeError, params_folder
 from onerl.recipe import Recipe
 
@@ -97,7 +98,7 @@ def test_one_value_stands_for_a_list_of_one():
 
 
 def test_differences_are_the_fields_that_the_arms_change():
-    table = grids.differences(grids.recipes("label_corruption", seeds=[0, 1]))
+    table = declared.differences(grids.recipes("label_corruption", seeds=[0, 1]))
     assert list(table) == ["examples", "label", "label_noise"]
     assert table.loc["slightly off", "label"] == "2.2"
     assert table.loc["full set, 90 % wrong", "label_noise"] == 0.9
@@ -138,9 +139,9 @@ def test_a_mistyped_grid_file_is_refused(tmp_path, monkeypatch, change, message)
     change(content["ablation"])
     (tmp_path / "grids.yaml").write_text(yaml.safe_dump(content), "utf-8")
     monkeypatch.setattr(grids, "params_folder", lambda: tmp_path)
-    grids._file.cache_clear()
+    declared._file.cache_clear()
     try:
         with pytest.raises(RecipeError, match=message):
             grids.names()
     finally:
-        grids._file.cache_clear()
+        declared._file.cache_clear()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from onerl.intervals import (
+from onerl.estimates import (
     average_interval,
     bootstrap_means,
     mean_interval,

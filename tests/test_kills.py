@@ -14,10 +14,11 @@ import torch
 from safetensors.torch import save_file
 from test_train import rows, sums
 
-from onerl import runs, state
 from onerl.problems import Problem
 from onerl.recipe import Recipe
+from onerl.runs import Run, files
 from onerl.train import train
+from onerl.training import checkpoints
 
 PROBLEMS = [Problem(str(i), f"What is {i}+1?", str(i + 1)) for i in range(3)]
 
@@ -63,9 +64,9 @@ def die():
 
 def die_in_rollouts(call):
     """In the middle of the sampling of a step."""
-    from onerl import sampler
+    from onerl.rollouts import shared_prompt
 
-    calls, draw = [], sampler.SharedPromptSampler.sample
+    calls, draw = [], shared_prompt.SharedPromptSampler.sample
 
     def sample(self, *arguments, **how):
         calls.append(1)
@@ -75,7 +76,7 @@ def die_in_rollouts(call):
             die()
         return draw(self, *arguments, **how)
 
-    sampler.SharedPromptSampler.sample = sample
+    shared_prompt.SharedPromptSampler.sample = sample
 
 
 def die_in_the_optimiser(call):
@@ -102,7 +103,7 @@ def die_in_a_checkpoint(call):
             os.truncate(file, Path(file).stat().st_size // 2)
             die()
 
-    state.save_file = save_half
+    checkpoints.save_file = save_half
 
 
 def doomed(recipe, out, death, call):
@@ -115,7 +116,7 @@ def doomed(recipe, out, death, call):
 
 def killed(recipe, out, death, call) -> int:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["onerl.trainer", "onerl.train"])
+    context.set_forkserver_preload(["onerl.training.trainer", "onerl.train"])
     process = context.Process(target=doomed, args=(recipe, out, death, call))
     process.start()
     process.join(120)
@@ -123,14 +124,14 @@ def killed(recipe, out, death, call) -> int:
 
 
 def test_kills_in_rollouts_optimiser_and_checkpoint_change_nothing(recipe, whole, tmp_path):
-    assert len(runs.Run(whole).history.columns) == 3
+    assert len(Run(whole).history.columns) == 3
     assert killed(recipe, tmp_path, die_in_rollouts, 4) == -signal.SIGKILL
     assert len(rows(tmp_path)) == 6  # three steps of two updates; a checkpoint after the second
     assert killed(recipe, tmp_path, die_in_the_optimiser, 2) == -signal.SIGKILL
     assert len(rows(tmp_path)) == 5  # the third step again, its second update not written
     assert killed(recipe, tmp_path, die_in_a_checkpoint, 1) == -signal.SIGKILL
     assert list((tmp_path / "state").glob(".step-000004.partial/optimizer.safetensors"))
-    assert state.newest_whole(tmp_path)[0] == 2
+    assert checkpoints.newest_whole(tmp_path)[0] == 2
     train(recipe, tmp_path, progress=False)
     assert rows(tmp_path) == rows(whole)
     assert sums(tmp_path) == sums(whole)
@@ -217,14 +218,14 @@ def test_older_states_go_only_when_the_newer_one_reads_back(recipe, tmp_path, mo
             flip(path)  # after its sum was taken
 
     written = []
-    monkeypatch.setattr(state, "save_file", save_badly)
-    monkeypatch.setattr(runs, "_sync", sync_badly)
+    monkeypatch.setattr(checkpoints, "save_file", save_badly)
+    monkeypatch.setattr(files, "_sync", sync_badly)
     with pytest.raises(OSError, match=r"step-000006/optimizer.safetensors does not read back"):
         train(recipe, tmp_path, progress=False)
     assert written == [".step-000006.partial"]
     kept = sorted(path.name for path in (tmp_path / "state").iterdir())
     assert kept == ["step-000002", "step-000004", "step-000006"]
-    assert state.newest_whole(tmp_path)[0] == 4
+    assert checkpoints.newest_whole(tmp_path)[0] == 4
 
 
 def full_disk(*_, **__):
@@ -234,7 +235,7 @@ def full_disk(*_, **__):
 @pytest.mark.parametrize(
     ("function", "named"),
     [
-        ("onerl.state.save_file", "state/step-000002"),
+        ("onerl.training.checkpoints.save_file", "state/step-000002"),
         ("transformers.PreTrainedModel.save_pretrained", "checkpoints/step-000000"),
         ("pandas.DataFrame.to_parquet", "rollouts/step-000002.parquet"),
         ("os.fsync", "provenance.json"),
@@ -248,7 +249,7 @@ def test_a_full_disk_names_the_file_and_the_run_goes_on_when_there_is_room(
         patch.setattr(function, full_disk)
         with pytest.raises(OSError, match=f"{named}: the disk is full; .* will resume"):
             train(short, tmp_path, progress=False)
-    assert not runs.Run(tmp_path).done
+    assert not Run(tmp_path).done
     assert train(short, tmp_path, progress=False).done
     assert rows(tmp_path) == rows(whole)[:4]
 

@@ -5,10 +5,10 @@ import random
 
 import pytest
 
-from onerl.labels import corrupted, wrong_label
 from onerl.problems import Problem, examples
+from onerl.problems.labels import corrupted, wrong_label
 from onerl.recipe import Recipe
-from onerl.train import training_rows
+from onerl.training.rows import training_rows
 from onerl.verifier import verify
 
 LABELS = ["12.8", "4", "-3", r"\frac{2}{3}", r"-\frac{1}{2}", r"2\sqrt{3}", "0", "(1,2)", "x+1"]

@@ -3,8 +3,8 @@
 import pytest
 
 import onerl
-from onerl.launch import launch
 from onerl.recipe import Recipe
+from onerl.training.launch import launch
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +41,13 @@ def test_the_programs_refusal_is_this_calls_error(recipe, tmp_path, monkeypatch)
     program = tmp_path / "program"
     program.write_text("#!/bin/sh\necho other\necho 'error: beta = 3: no'\nseq 99\nexit 1\n")
     program.chmod(0o755)
-    monkeypatch.setattr("onerl.launch.sys.executable", str(program))
+    monkeypatch.setattr("onerl.training.launch.sys.executable", str(program))
     with pytest.raises(ValueError, match=r"^beta = 3: no$"):
         launch(recipe, tmp_path, processes=2)
 
 
 def test_a_failed_program_shows_the_end_of_its_log(recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr("onerl.launch.sys.executable", "/bin/false")
+    monkeypatch.setattr("onerl.training.launch.sys.executable", "/bin/false")
     with pytest.raises(RuntimeError, match=r"exit status 1; the end of .*launch\.log"):
         launch(recipe, tmp_path, processes=2)
 

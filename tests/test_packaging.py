@@ -137,7 +137,7 @@ def test_a_wheel_carries_the_presets_and_the_base_model():
     assert configuration["targets"]["wheel"]["packages"] == ["onerl"]
     assert (params_folder() / "tiny.yaml").exists()
     tracked = subprocess.run(
-        ["git", "check-ignore", "onerl/world_model/model.safetensors"], cwd=ROOT, check=False
+        ["git", "check-ignore", "onerl/world/model/model.safetensors"], cwd=ROOT, check=False
     )
     assert tracked.returncode != 0  # hatchling leaves out what git ignores
 

@@ -5,8 +5,9 @@ import pytest
 from fake_runs import LIMIT, fake_run
 
 from onerl import paper
+from onerl.grids.finished import collect
+from onerl.paper import beside
 from onerl.recipe import Recipe
-from onerl.results import collect
 
 SIX = ["math500", "aime24", "amc23", "minerva", "olympiad", "aime25"]
 SUBJECTS = {  # problems of MATH500 in each
@@ -136,7 +137,7 @@ def test_ours_and_the_papers_numbers_stand_under_headings_of_their_own(tmp_path)
     fake_run(tmp_path, recipe, {0: 0.25, 2: 0.75})
     grid = collect({("one", 0): recipe}, tmp_path, limit=LIMIT)
     theirs = pd.DataFrame({"MATH500": {"base model": 36.0, "one": 74.8, "not run": 1.0}})
-    heading, columns, *rows = paper.beside(grid, theirs).splitlines()
+    heading, columns, *rows = beside.grid_table(grid, theirs).splitlines()
     assert heading.split("|")[0].startswith("embedded world, held-out: accuracy, %")
     assert heading.split("|")[1].strip() == "the paper: Qwen2.5-Math-1.5B"
     assert columns.split()[-2:] == ["|", "MATH500"]

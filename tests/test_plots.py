@@ -6,7 +6,7 @@ import pytest
 from matplotlib import pyplot
 
 from onerl import plots
-from onerl.intervals import Interval
+from onerl.estimates import Interval
 
 
 @pytest.fixture

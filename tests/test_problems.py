@@ -10,11 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onerl import paper, problems
-from onerl.problems import PI1, Problem, benchmark, examples, ranking
-from onerl.prompts import SUFFIX
+from onerl import paper
+from onerl.problems import PI1, Problem, benchmark, examples, released
+from onerl.problems.prompts import SUFFIX
+from onerl.problems.released import ranking
 from onerl.recipe import Recipe
-from onerl.train import training_rows
+from onerl.training.rows import training_rows
 from onerl.verifier import verify
 
 needs_data = pytest.mark.skipif(
@@ -99,7 +100,7 @@ def test_without_data_and_network_one_line_says_what_is_missing(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", unreachable)
     for name, file in (("pi2", "acc_step_500.json"), ("dsr_sub", "dsr_sub.parquet")):
         ranking.cache_clear()
-        problems._pool.cache_clear()
+        released.pool.cache_clear()
         with pytest.raises(FileNotFoundError, match=rf"^{file}.*ONERL_DATA.*$"):
             examples(name)
     with pytest.raises(FileNotFoundError, match=r"^benchmark aime24.*eval/aime24/test.jsonl$"):
@@ -215,10 +216,10 @@ def damaged(monkeypatch, tmp_path):
     shutil.copytree(Path(os.environ["ONERL_DATA"], "one_shot_rlvr"), folder)
     monkeypatch.setenv("ONERL_DATA", str(tmp_path))
     ranking.cache_clear()
-    problems._pool.cache_clear()
+    released.pool.cache_clear()
     yield folder
     ranking.cache_clear()
-    problems._pool.cache_clear()
+    released.pool.cache_clear()
 
 
 @needs_data
@@ -255,7 +256,7 @@ def test_an_example_with_a_broken_label_is_refused(rank):
 
 @needs_data
 def test_the_pool_has_1209_rows_and_1207_different_questions():
-    pool = problems._pool()
+    pool = released.pool()
     assert len(pool) == 1209
     assert len({problem.question for problem in pool}) == 1207
     assert pool[136].question == pool[780].question == pool[899].question

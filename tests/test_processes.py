@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from together import run_command_line, together, train_recording, train_sharded
 
 import onerl
-from onerl.batches import fingerprints
 from onerl.parameters import params_folder
-from onerl.processes import check_batch
 from onerl.recipe import Recipe
+from onerl.training.batches import fingerprints
+from onerl.training.processes import check_batch
 
 CONFIGS = sorted((params_folder() / "accelerate").glob("*.yaml"))
 
@@ -198,7 +198,7 @@ def test_a_refusal_ends_all_processes_and_is_said_once(recipe, tmp_path, fields,
 
 
 def test_a_folder_in_use_ends_all_processes_of_a_second_run(recipe, tmp_path):
-    from onerl.train import only_run
+    from onerl.training.processes import only_run
 
     with only_run(tmp_path / "run"):
         first, second = refused({}, tmp_path, recipe)
@@ -211,7 +211,7 @@ def test_rollouts_need_whole_weights(recipe):
 
     from accelerate.utils import DistributedType
 
-    from onerl.sharding import check
+    from onerl.training.sharding import check
 
     def sharded(version):
         state = SimpleNamespace(fsdp_plugin=SimpleNamespace(fsdp_version=version))

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from onerl.models import family_of
 from onerl.problems import PI1
-from onerl.prompts import STRINGS, SUFFIX, after_example, family_of, prompt_for, prompt_sha256
+from onerl.problems.prompts import STRINGS, SUFFIX, after_example, prompt_for, prompt_sha256
 from onerl.recipe import Recipe
-from onerl.train import training_rows
+from onerl.training.rows import training_rows
 
 TRAIN_PI1 = (
     "<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}."

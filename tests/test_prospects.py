@@ -5,10 +5,10 @@ import itertools
 import pandas as pd
 import pytest
 
-from onerl import prospects
-from onerl.intervals import wilson
-from onerl.prospects import Odds, informative, judge, sample
+from onerl.estimates import wilson
 from onerl.recipe import Recipe
+from onerl.training import prospects
+from onerl.training.prospects import Odds, informative, judge, sample
 
 OWN = {"problem": "What is the average of 3, 5 and 7?", "answer": "5"}
 

@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 import onerl
 from onerl.problems import benchmark, examples
-from onerl.prompts import prompt_for, prompt_sha256
+from onerl.problems.prompts import prompt_for, prompt_sha256
 
 pytestmark = pytest.mark.skipif(
     not os.environ.get("ONERL_DATA"), reason="ONERL_DATA does not name the released data"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onerl.parameters import params_folder
-from onerl.recipe import Recipe, RecipeError, presets
+from onerl.recipe import Recipe, RecipeError, labels_of, presets
 
 each_preset = pytest.mark.parametrize("name", presets())
 
@@ -178,7 +178,9 @@ def test_the_thirteen_rows_are_the_papers(name):
         rows = list(csv.DictReader(file))
     labels = {"12.8": None, "12.7": "12.7", "4": "4", "929725": "929725"}  # None: its own
     if name == "tiny":
-        labels |= dict(zip(["12.7", "4", "929725"], list(labels_of("world:pi1").values())[1:], strict=True))
+        labels |= dict(
+            zip(["12.7", "4", "929725"], list(labels_of("world:pi1").values())[1:], strict=True)
+        )
     assert len(rows) == 13
     for row in rows:
         recipe = plain.ablation(int(row["row"]))

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from fake_runs import LIMIT, fake_run
 
-from onerl import recorded
+from onerl.evaluation.report import METRICS
+from onerl.grids import recorded
+from onerl.grids.finished import collect
 from onerl.recipe import Recipe
-from onerl.report import METRICS
-from onerl.results import collect
 
 RECIPES = {
     (arm, seed): Recipe.load("tiny", steps=4, seed=seed, reward=reward)

@@ -4,10 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onerl.benchmarks import PAPER_SETS
-from onerl.choice import choose
 from onerl.evaluation import rescore
-from onerl.report import Report, paired_difference
+from onerl.evaluation.choice import choose
+from onerl.evaluation.report import Report, paired_difference
+from onerl.problems.benchmarks import PAPER_SETS
 
 RIGHT, WRONG = "\\boxed{4}", "\\boxed{5}"
 

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import IPython.display
 import pytest
 
-from onerl import reporter
 from onerl.recipe import Recipe
-from onerl.reporter import LiveCurve, Reporter
+from onerl.training import progress
+from onerl.training.progress import LiveCurve, Reporter
 
 TINY = Recipe.load("tiny", steps=20)
 FIRST = SimpleNamespace(is_world_process_zero=True)
@@ -38,7 +38,7 @@ def test_a_notebook_somebody_looks_at_gets_one_picture_that_is_redrawn(monkeypat
         return Handle()
 
     monkeypatch.setattr(IPython.display, "display", display)
-    monkeypatch.setattr(reporter, "REDRAW", -1)
+    monkeypatch.setattr(progress, "REDRAW", -1)
     curve = LiveCurve(20)
     curve.add(row(1))
     curve.add(row(2, reward=1.0))

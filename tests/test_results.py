@@ -3,9 +3,9 @@
 import pytest
 from fake_runs import LIMIT, fake_run
 
-from onerl.intervals import mean_interval, seed_interval
+from onerl.estimates import mean_interval, seed_interval
+from onerl.grids.finished import collect
 from onerl.recipe import Recipe
-from onerl.results import collect
 
 TINY = Recipe.load("tiny", steps=4)
 ACCURACY = {("a", 0): 0.5, ("a", 1): 0.75, ("a", 2): 1.0, ("b", 0): 0.25, ("b", 1): 0.5}

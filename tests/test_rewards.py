@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from onerl.recipe import Recipe
-from onerl.rewards import coin, reward_function
+from onerl.training.rewards import coin, reward_function
 
 RESPONSES = [
     r"So the answer is \boxed{12.8}.",

@@ -6,11 +6,12 @@ import pytest
 import torch
 from conftest import tiny_model
 
-from onerl import rollouts
 from onerl.recipe import Recipe
-from onerl.sampler import Rollout, SharedPromptSampler, stream_seed
+from onerl.rollouts import backends
+from onerl.rollouts.draws import stream_seed
+from onerl.rollouts.shared_prompt import Rollout, SharedPromptSampler
 from onerl.train import train
-from onerl.trainer import OneShotTrainer
+from onerl.training.trainer import OneShotTrainer
 
 without_vllm = pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is installed")
 
@@ -28,22 +29,22 @@ class Echo:
 
 def test_every_row_gets_its_own_prompt_and_stream_in_the_order_of_the_rows():
     rows = [[1, 2], [3], [1, 2], [3], [1, 2]]
-    sampled = rollouts.sample_rows(Echo(), rows, seed=7, step=3, first=100)
+    sampled = backends.sample_rows(Echo(), rows, seed=7, step=3, first=100)
     assert [rollout.token_ids[:-1] for rollout in sampled] == rows
     streams = [rollout.token_ids[-1] for rollout in sampled]
     assert streams == [stream_seed(7, 3, 100 + row) for row in range(5)]
 
 
 def test_auto_takes_vllm_only_on_a_gpu_that_has_it_and_never_for_the_world(monkeypatch):
-    monkeypatch.setattr(rollouts, "find_spec", lambda name: name)
+    monkeypatch.setattr(backends, "find_spec", lambda name: name)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert rollouts.backend_for("auto", "Qwen/Qwen2.5-Math-1.5B") == "vllm"
-    assert rollouts.backend_for("auto", "world") == "torch"
+    assert backends.backend_for("auto", "Qwen/Qwen2.5-Math-1.5B") == "vllm"
+    assert backends.backend_for("auto", "world") == "torch"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert rollouts.backend_for("auto", "Qwen/Qwen2.5-Math-1.5B") == "torch"
+    assert backends.backend_for("auto", "Qwen/Qwen2.5-Math-1.5B") == "torch"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(rollouts, "find_spec", lambda name: None)
-    assert rollouts.backend_for("auto", "Qwen/Qwen2.5-Math-1.5B") == "torch"
+    monkeypatch.setattr(backends, "find_spec", lambda name: None)
+    assert backends.backend_for("auto", "Qwen/Qwen2.5-Math-1.5B") == "torch"
 
 
 @without_vllm
@@ -55,12 +56,12 @@ def test_a_backend_that_is_not_installed_names_the_extra_before_any_work(tmp_pat
 
 
 def test_the_evaluation_sampler_holds_the_stored_weights_and_refuses_what_it_cannot(tiny_model_dir):
-    sampler = rollouts.sampler_for("auto", tiny_model_dir)
+    sampler = backends.sampler_for("auto", tiny_model_dir)
     assert isinstance(sampler, SharedPromptSampler)
     stored = tiny_model().state_dict()
     assert all(torch.equal(v, stored[k]) for k, v in sampler.model.state_dict().items())
     with pytest.raises(ValueError, match=r"'vllm-server': evaluation allows auto, torch and vllm"):
-        rollouts.sampler_for("vllm-server", tiny_model_dir)
+        backends.sampler_for("vllm-server", tiny_model_dir)
 
 
 def test_the_mismatch_of_sampler_and_trainer_is_measured(tiny_model_dir, tmp_path, monkeypatch):

@@ -10,16 +10,11 @@ import time
 
 import pytest
 
-from onerl.prompts import prompt_sha256
+from onerl.problems.prompts import prompt_sha256
 from onerl.recipe import Recipe
-from onerl.runs import (
-    Run,
-    append_jsonl,
-    atomic_dir,
-    outputs_folder,
-    write_provenance,
-    write_text,
-)
+from onerl.runs import Run, outputs_folder
+from onerl.runs.files import append_jsonl, atomic_dir, write_text
+from onerl.runs.provenance import write_provenance
 
 
 def names(folder):

@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import tiny_model
 
-from onerl import draws, sampler
-from onerl.draws import choose, nucleus, stream_seed, uniforms
-from onerl.sampler import SharedPromptSampler
+from onerl.rollouts import draws, shared_prompt
+from onerl.rollouts.draws import choose, nucleus, stream_seed, uniforms
+from onerl.rollouts.shared_prompt import SharedPromptSampler
 
 LLAMA3_ROPE = {
     "rope_type": "llama3",
@@ -105,9 +105,9 @@ def test_a_stream_does_not_depend_on_the_batch_around_it():
 def test_memory_bound_splits_the_work_without_changing_it(monkeypatch):
     model = tiny_model()
     whole = draw(model)
-    monkeypatch.setattr(sampler, "MAX_ROWS", 2)
+    monkeypatch.setattr(shared_prompt, "MAX_ROWS", 2)
     assert [r.token_ids for r in draw(model)] == [r.token_ids for r in whole]
-    monkeypatch.setattr(sampler, "CACHE_BYTES", 1)  # nothing fits: one row at a time
+    monkeypatch.setattr(shared_prompt, "CACHE_BYTES", 1)  # nothing fits: one row at a time
     assert [r.token_ids for r in draw(model)] == [r.token_ids for r in whole]
 
 

@@ -7,14 +7,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onerl import paper, problems, selection
+from onerl import paper
+from onerl.grids import selection
+from onerl.problems import released
 
 NEEDS_DATA = pytest.mark.skipif("ONERL_DATA" not in os.environ, reason="needs the released data")
 
 
 @NEEDS_DATA
 def test_the_released_history_gives_every_rank_of_the_paper():
-    table = selection.scores(problems.released_history())
+    table = selection.scores(released.released_history())
     given = paper.table("pi_examples")
     assert table.loc[given["index"], "rank std"].tolist() == given["pi"].tolist()
     assert len(table) == 1209
@@ -23,7 +25,7 @@ def test_the_released_history_gives_every_rank_of_the_paper():
 
 @NEEDS_DATA
 def test_the_released_history_gives_the_papers_numbers():
-    table = selection.scores(problems.released_history()).loc[paper.table("pi_examples")["index"]]
+    table = selection.scores(released.released_history()).loc[paper.table("pi_examples")["index"]]
     given = paper.table("pi_examples").set_index("index")
     assert table["visits"].tolist() == given["n_visits"].tolist()
     assert np.allclose(table["std"] ** 2, given["variance"], atol=6e-5)
@@ -32,18 +34,18 @@ def test_the_released_history_gives_the_papers_numbers():
 
 @NEEDS_DATA
 def test_the_ranking_of_the_examples_is_the_scores():
-    table = selection.scores(problems.released_history())
-    assert problems.ranking() == tuple(table.sort_values("rank std").index)
+    table = selection.scores(released.released_history())
+    assert released.ranking() == tuple(table.sort_values("rank std").index)
 
 
 def test_historical_variance_is_the_populations():
-    assert selection.historical_variance([0.0, 1.0]) == 0.5
-    assert selection.historical_variance([0.25, 0.25, 0.25]) == 0.0
+    assert released.historical_variance([0.0, 1.0]) == 0.5
+    assert released.historical_variance([0.25, 0.25, 0.25]) == 0.0
 
 
 def test_equal_scores_keep_their_order():
-    assert selection.ranks([0.1, 0.5, 0.1, 0.5, 0.0]).tolist() == [3, 1, 4, 2, 5]
-    assert selection.ranks([0.0, 1.0] * 100)[::2].tolist() == list(range(101, 201))
+    assert released.ranks([0.1, 0.5, 0.1, 0.5, 0.0]).tolist() == [3, 1, 4, 2, 5]
+    assert released.ranks([0.0, 1.0] * 100)[::2].tolist() == list(range(101, 201))
 
 
 def test_lim_is_one_on_the_mean_curve_and_falls_with_the_distance():

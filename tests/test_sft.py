@@ -5,10 +5,12 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from onerl import sft, world
+from onerl import world
+from onerl.grids import fine_tuned
 from onerl.problems import PI1, examples
-from onerl.prompts import prompt_for
+from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
+from onerl.training import sft
 from onerl.verifier import verify
 
 
@@ -109,14 +111,16 @@ def test_a_problem_of_the_world_leads_back_to_its_exercise(problem):
 def test_outcomes_fit_into_a_grid_share_the_base_model_and_are_recorded(
     recipe, tmp_path, monkeypatch
 ):
-    from onerl import evaluation, recorded
+    from onerl.evaluation import answers
+    from onerl.grids import recorded
+    from onerl.problems.problem import from_items
 
-    monkeypatch.setattr(evaluation, "benchmark", lambda name: world.heldout()[::100])
+    monkeypatch.setattr(answers, "benchmark", lambda name: from_items(world.heldout()[::100]))
     monkeypatch.setattr(recorded, "outputs_folder", lambda: tmp_path / "kept")
     file = tmp_path / "short.yaml"
     file.write_text("preset: tiny\nsteps: 4\nsave_every: 2\n")
-    sft.main(["--preset", str(file), "--seeds", "0", "1", "--out", str(tmp_path)])
-    grid = recorded.load(sft.RECORDED)
+    fine_tuned.main(["--preset", str(file), "--seeds", "0", "1", "--out", str(tmp_path)])
+    grid = recorded.load(fine_tuned.RECORDED)
     assert grid.steps("sft") == [0, 2, 4]
     assert grid.table().loc["sft", ["seeds", "problems"]].tolist() == [2, 10]
     assert len(list(tmp_path.glob("sft-*"))) == 2

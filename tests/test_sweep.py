@@ -15,8 +15,7 @@ import psutil
 import pytest
 from fake_runs import LIMIT, fake_run
 
-from onerl import job as jobs
-from onerl import sweep as sweeps
+from onerl.grids import board, job, pools
 from onerl.recipe import Recipe
 from onerl.runs import Run
 from onerl.sweep import SweepError, sweep
@@ -94,9 +93,9 @@ time.sleep(60)
 
 @pytest.fixture
 def sleeper(tmp_path, monkeypatch):
-    """`onerl.job` becomes a process with a worker, both asleep, that notes what it was given."""
+    """`grids.job` becomes a process with a worker, both asleep, that notes what it was given."""
     (tmp_path / "sleeper.py").write_text(SLEEPER)
-    monkeypatch.setattr(sweeps, "JOB", (sys.executable, str(tmp_path / "sleeper.py")))
+    monkeypatch.setattr(pools, "JOB", (sys.executable, str(tmp_path / "sleeper.py")))
 
 
 def seen(out, recipe, patience=20):
@@ -119,7 +118,7 @@ def interrupt_when(monkeypatch, ready):
         if ready():
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(sweeps.Board, "tick", tick)
+    monkeypatch.setattr(board.Board, "tick", tick)
 
 
 def test_ctrl_c_ends_jobs_and_their_workers(tmp_path, monkeypatch, sleeper):
@@ -132,7 +131,7 @@ def test_ctrl_c_ends_jobs_and_their_workers(tmp_path, monkeypatch, sleeper):
 
 def test_threads_are_the_recipes_or_a_share_of_the_cores(tmp_path, monkeypatch, sleeper):
     two = [SHORT, SHORT.replace(threads=None, seed=1)]
-    monkeypatch.setattr(sweeps, "available_cores", lambda: 8)
+    monkeypatch.setattr(pools, "available_cores", lambda: 8)
     interrupt_when(monkeypatch, lambda: all((tmp_path / r.hash() / "seen").exists() for r in two))
     with pytest.raises(KeyboardInterrupt):
         sweep({("a", 0): two[0], ("a", 1): two[1]}, jobs=2, out=tmp_path, limit=FEW)
@@ -165,7 +164,7 @@ def test_a_killed_job_is_named_with_its_signal(tmp_path, monkeypatch, sleeper):
         if board.tasks[0].state == "running" and (tmp_path / SHORT.hash() / "seen").exists():
             os.kill(int(seen(tmp_path, SHORT)[0]), signal.SIGKILL)
 
-    monkeypatch.setattr(sweeps.Board, "tick", tick)
+    monkeypatch.setattr(board.Board, "tick", tick)
     with pytest.raises(SweepError, match="killed by SIGKILL"):
         sweep({("a", 0): SHORT}, out=tmp_path, limit=FEW)
     assert not alive(seen(tmp_path, SHORT)[1]), "its worker is left"
@@ -173,7 +172,8 @@ def test_a_killed_job_is_named_with_its_signal(tmp_path, monkeypatch, sleeper):
 
 def test_a_job_ends_with_the_process_that_started_it(tmp_path):
     """As when a notebook's kernel is killed: nobody is left to call `stop`."""
-    code = "import time; from onerl.job import end_with_parent; end_with_parent(); time.sleep(60)"
+    code = "import time; from onerl.grids.job import end_with_parent; end_with_parent();"
+    code += "time.sleep(60)"
     child = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, start_new_session=True
     )
@@ -188,7 +188,7 @@ def test_a_job_ends_with_the_process_that_started_it(tmp_path):
 
 def test_a_run_that_another_process_is_busy_with_comes_last(tmp_path):
     recipes = [SHORT.replace(seed=seed) for seed in (0, 1)]
-    tasks = sweeps.plan({("a", r.seed): r for r in recipes}, tmp_path, "last", FEW)
+    tasks = pools.plan({("a", r.seed): r for r in recipes}, tmp_path, "last", FEW)
     tasks[0].job.out.mkdir()
     code = (
         "import fcntl, sys, time; lock = open(sys.argv[1], 'a'); fcntl.flock(lock, fcntl.LOCK_EX);"
@@ -197,7 +197,7 @@ def test_a_run_that_another_process_is_busy_with_comes_last(tmp_path):
     command = [sys.executable, "-c", code, str(tasks[0].job.out / ".lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        pool = sweeps.Local(tasks, 1)
+        pool = pools.Local(tasks, 1)
         found = [pool._next(), pool._next()]
         other.kill()
         other.wait()
@@ -209,7 +209,7 @@ def test_a_job_waits_for_the_run_of_another_process(tmp_path, monkeypatch):
     """It neither fails nor trains a second time: the other one has finished the run."""
     fake = fake_run(tmp_path, SHORT, {0: 0.5, 1: 0.5})
     (fake / "DONE").unlink()
-    monkeypatch.setattr(jobs, "WAIT", 0.05)
+    monkeypatch.setattr(job, "WAIT", 0.05)
     with (fake / ".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
 
@@ -218,7 +218,7 @@ def test_a_job_waits_for_the_run_of_another_process(tmp_path, monkeypatch):
             lock.close()
 
         threading.Timer(0.5, finish).start()
-        jobs.Job(SHORT, fake, limit=LIMIT)()
+        job.Job(SHORT, fake, limit=LIMIT)()
     assert not (fake / "state").exists()
 
 
@@ -227,7 +227,7 @@ def test_a_job_waits_for_the_run_of_another_process(tmp_path, monkeypatch):
 
 def test_a_preempted_job_is_queued_again_and_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     """submitit's local executor: the same signal, handler and second start as on SLURM."""
-    monkeypatch.setattr(sweeps, "CLUSTER", "local")
+    monkeypatch.setattr(pools, "CLUSTER", "local")
     recipe = SHORT.replace(steps=6)
     folder = tmp_path / recipe.hash()
     lines = []
@@ -236,20 +236,20 @@ def test_a_preempted_job_is_queued_again_and_goes_on_from_its_checkpoint(tmp_pat
         running = [task for task in board.tasks if task.state == "running"]
         if not lines and len(Run(folder).checkpoints) > 3 and running:
             lines.extend((folder / "metrics.jsonl").read_text().splitlines()[:2])
-            controller = psutil.Process(pools[0].running[0][1]._process.pid)
+            controller = psutil.Process(started[0].running[0][1]._process.pid)
             for process in controller.children(recursive=True):
                 if "submitit.core._submit" in process.cmdline():
                     process.send_signal(signal.SIGUSR2)  # SLURM's notice
 
-    pools = []
-    original = sweeps.Slurm.run
+    started = []
+    original = pools.Slurm.run
 
     def run(pool, board):
-        pools.append(pool)
+        started.append(pool)
         original(pool, board)
 
-    monkeypatch.setattr(sweeps.Slurm, "run", run)
-    monkeypatch.setattr(sweeps.Board, "tick", tick)
+    monkeypatch.setattr(pools.Slurm, "run", run)
+    monkeypatch.setattr(board.Board, "tick", tick)
     grid = sweep({("a", 0): recipe}, backend="slurm", out=tmp_path, limit=FEW)
     assert lines, "the job was finished before it could be preempted"
     metrics = (folder / "metrics.jsonl").read_text().splitlines()
@@ -287,9 +287,9 @@ def test_an_argument_that_is_not_allowed_is_named(tmp_path, arguments, message):
 
 def test_the_command_line_names_what_is_wrong():
     with pytest.raises(SystemExit, match=r"grid = 'ablatoin'.*nearest: 'ablation'"):
-        sweeps.main(["ablatoin"])
+        sweep.main(["ablatoin"])
     with pytest.raises(SystemExit, match="stepz"):
-        sweeps.main(["ablation", "-p", "stepz", "1"])
+        sweep.main(["ablation", "-p", "stepz", "1"])
 
 
 def test_the_command_line_prints_the_table(swept, capsys):
@@ -297,5 +297,5 @@ def test_the_command_line_prints_the_table(swept, capsys):
     fields = [("steps", "1"), ("save_every", "1"), ("prompts_per_step", "1")]
     fields += [("num_generations", "2")]
     options = [text for field in fields for text in ("-p", *field)]
-    sweeps.main(["ablation", "--arms", "row 5", "--limit", str(FEW), "--out", str(out), *options])
+    sweep.main(["ablation", "--arms", "row 5", "--limit", str(FEW), "--out", str(out), *options])
     assert "row 5" in capsys.readouterr().out

@@ -14,11 +14,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from onerl import problems
-from onerl import train as train_function
-from onerl.problems import Problem
+from onerl.problems import Problem, released
 from onerl.recipe import Recipe
-from onerl.train import main, same_recipe, train, training_rows
+from onerl.runs.run import same_recipe
+from onerl.train import main, train
+from onerl.training.rows import training_rows
 from onerl.verifier import Grade, SelfTestError
 
 OWN = {"problem": "What is 1+1?", "answer": "2"}
@@ -83,7 +83,7 @@ def weights(folder, step):
 
 
 def test_a_run_leaves_what_the_interface_promises(recipe, tmp_path):
-    run = train_function(recipe, tmp_path, progress=False)
+    run = train(recipe, tmp_path, progress=False)
     assert run.done
     assert [step for step, _ in run.checkpoints] == [0, 3, 6, 9, 12]
     assert list(run.metrics["step"]) == list(range(1, 13))
@@ -150,7 +150,7 @@ def test_three_kills_change_nothing(recipe, tmp_path):
     longer = recipe.replace(steps=30)
     train(longer, tmp_path / "whole", progress=False)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["onerl.trainer", "onerl.train"])
+    context.set_forkserver_preload(["onerl.training.trainer", "onerl.train"])
     killed, metrics = tmp_path / "killed", tmp_path / "killed" / "metrics.jsonl"
     moments = random.Random(time.time_ns())
     codes = []
@@ -216,7 +216,7 @@ def test_another_recipe_is_refused_and_the_difference_named(recipe, tmp_path):
 
 
 def hold(folder, ready, release):
-    from onerl.train import only_run
+    from onerl.training.processes import only_run
 
     with only_run(folder):
         ready.set()
@@ -265,8 +265,8 @@ def test_what_is_missing_is_one_line_before_any_work(
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ONERL_DATA", raising=False)
-    monkeypatch.setattr("onerl.problems.ranking", problems.ranking.__wrapped__)
-    monkeypatch.setattr("onerl.problems._pool", problems._pool.__wrapped__)
+    monkeypatch.setattr("onerl.problems.released.ranking", released.ranking.__wrapped__)
+    monkeypatch.setattr("onerl.problems.released.pool", released.pool.__wrapped__)
     if data:
         monkeypatch.setenv("ONERL_DATA", data)
     (tmp_path / "own.yaml").write_text("- {problem: a, answer: 1}\n- {problem: b}\n")

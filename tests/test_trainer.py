@@ -8,10 +8,10 @@ from conftest import character_tokenizer, tiny_model
 from datasets import Dataset
 from trl import GRPOConfig, GRPOTrainer
 
-from onerl import loss
-from onerl.batches import DataOrder, chunks
 from onerl.recipe import Recipe
-from onerl.trainer import OneShotTrainer
+from onerl.training import loss
+from onerl.training.batches import DataOrder, chunks
+from onerl.training.trainer import OneShotTrainer
 
 TABLE_5 = [  # row, policy loss, KL coefficient, entropy coefficient (weight decay is no loss term)
     (1, 0, 0, 0),

@@ -3,11 +3,13 @@
 import pandas as pd
 import pytest
 
-from onerl import plots, transfer, transfer_plots
-from onerl.intervals import seed_interval
+from onerl import plots
+from onerl.estimates import seed_interval
+from onerl.evaluation.report import Report
+from onerl.grids import transfer
+from onerl.grids.grid import Grid, Outcome
+from onerl.plots import transfer_plots
 from onerl.recipe import Recipe
-from onerl.report import Report
-from onerl.results import Grid, Outcome
 
 FAMILIES = ("joint", "bags", "mean")
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from onerl import rescore
-from onerl.benchmarks import PAPER_SETS
 from onerl.problems import benchmark
+from onerl.problems.benchmarks import PAPER_SETS
 from onerl.verifier import paper_eval_grader, paper_train_grader, verify
 from onerl.verifier.paper_evaluation import extract
 

@@ -23,9 +23,9 @@ from accelerate import Accelerator
 from conftest import character_tokenizer, tiny_model
 
 import onerl
+from onerl.rollouts.draws import stream_seed
+from onerl.rollouts.vllm import LAUNCHER, VllmSampler, VllmServerSampler
 from onerl.runs import Run
-from onerl.sampler import stream_seed
-from onerl.vllm_sampler import LAUNCHER, VllmSampler, VllmServerSampler
 
 PROMPTS = [[5, 40, 6, 41, 7, 42, 8, 43], [*range(10, 50)]]
 LONG = [3 + 7 * i % 80 for i in range(150)]  # more than a block of vLLM's prefix cache

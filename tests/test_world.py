@@ -6,7 +6,9 @@ from itertools import islice
 
 import pytest
 
-from onerl import corpus, templates, world
+from onerl import world
+from onerl.recipe import labels_of
+from onerl.world import corpus, templates
 
 SIDES = ("heldout", "pool", "corpus")
 

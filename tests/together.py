@@ -20,7 +20,7 @@ def free_port() -> int:
 def together(target, *arguments, environment=(), count=2, timeout=120) -> list[int]:
     """Exit codes of `count` processes that call target(*arguments), as ranks of one run."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["onerl.trainer", "onerl.train"])
+    context.set_forkserver_preload(["onerl.training.trainer", "onerl.train"])
     shared = {"WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
     shared |= {"LOCAL_WORLD_SIZE": count} | dict(environment)
     ranks = [shared | {"RANK": rank, "LOCAL_RANK": rank} for rank in range(count)]
@@ -38,7 +38,7 @@ def together(target, *arguments, environment=(), count=2, timeout=120) -> list[i
 def _member(environment, target, arguments):
     os.environ.update({key: str(value) for key, value in environment.items()})
     torch.set_num_threads(1)
-    from onerl import processes
+    from onerl.training import processes
 
     try:
         target(*arguments)
@@ -65,8 +65,9 @@ def train_recording(recipe, out: Path, gradients: Path):
     """Train; the first process writes every update's whole gradient into `gradients`."""
     from torch.distributed.tensor import DTensor
 
-    from onerl import processes, train
-    from onerl.trainer import OneShotTrainer
+    from onerl import train
+    from onerl.training import processes
+    from onerl.training.trainer import OneShotTrainer
 
     backward = OneShotTrainer.backward
 
@@ -97,8 +98,9 @@ def train_sharded(recipe, out: Path, gradients: Path):
     from accelerate.state import AcceleratorState, DistributedType, PartialState
     from transformers import AutoModelForCausalLM
 
-    from onerl import rollouts, sharding
-    from onerl.sampler import SharedPromptSampler
+    from onerl.rollouts import backends
+    from onerl.rollouts.shared_prompt import SharedPromptSampler
+    from onerl.training import sampling, sharding
 
     begin = AcceleratorState.__init__
 
@@ -128,6 +130,6 @@ def train_sharded(recipe, out: Path, gradients: Path):
             yield name, parameter.full_tensor().detach()
 
     AcceleratorState.__init__ = begin_with_fsdp
-    sharding.backend_for = lambda *_: "vllm"
-    rollouts.training_sampler = lambda recipe, policy, trainer: WholeCopy(trainer.accelerator)
+    backends.backend_for = lambda *_: "vllm"
+    sampling.training_sampler = lambda recipe, policy, trainer: WholeCopy(trainer.accelerator)
     train_recording(recipe, out, gradients)

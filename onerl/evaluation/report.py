@@ -1,0 +1,201 @@
+"""What an evaluation found: tables with intervals, made from one row per sampled answer.
+
+The records are all there is; every table is computed from them, so a report read back from
+parquet, or graded again, is as good as a fresh one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from onerl.estimates import (
+    Difference,
+    Interval,
+    average_interval,
+    mean_interval,
+    paired_interval,
+    pass_at_k,
+)
+from onerl.problems.benchmarks import PAPER_SETS, SELECTION_SETS
+
+METRICS = {
+    "accuracy": "correct",
+    "accuracy_any_format": "correct_any_format",
+    "boxed": "boxed",
+    "truncated": "truncated",
+    "reflection": "reflection",
+    "reflection_words": "reflection_words",
+    "code": "code",
+    "length": "tokens",
+}
+"""Metric of the table: column of the records it is the mean of.
+
+reflection: share of answers with "rethink", "recheck" or "recalculate"; reflection_words: how
+often these words occur in 100 answers. The paper's section 3.2.4 speaks of the first, the caption
+of its figure of the second; matched anywhere and in any case. code: share of answers that reason
+in code. length: mean length in tokens; all others in percent.
+"""
+
+REFLECTION = re.compile("rethink|recheck|recalculate", re.IGNORECASE)
+CODE = re.compile(
+    r"```|\bprint\s*\(|\bdef\s+\w+\s*\(|\bpython\b"
+    r"|^\s*import\s+\w+(?:\s+as\s+\w+)?\s*$|^\s*from\s+\w+\s+import\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+ESTIMATE = ["value", "low", "high"]
+TABLE_COLUMNS = ["benchmark", "metric", "n", "k", *ESTIMATE, "protocol", "checkpoint"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What an evaluation found. `records` has a row per sampled answer."""
+
+    records: pd.DataFrame
+
+    def values(self, benchmark: str, metric: str = "accuracy") -> pd.Series:
+        """One number per problem, its mean over samples, indexed by problem id."""
+        if metric not in METRICS:
+            raise ValueError(f"metric: {metric!r} is unknown; allowed: {', '.join(METRICS)}")
+        rows = self._measured[self._measured["benchmark"] == benchmark]
+        if rows.empty:
+            found = ", ".join(self.benchmarks)
+            raise ValueError(f"benchmark: {benchmark!r} is not in this report, which has {found}")
+        return rows.groupby("problem", sort=False)[METRICS[metric]].mean()
+
+    @cached_property
+    def _measured(self) -> pd.DataFrame:
+        """The records with the columns that are read off the text alone."""
+        texts, known = self.records["text"], self.records
+        return known.assign(
+            boxed=known["answer"].notna(),
+            truncated=known["finish"] == "length",
+            reflection=texts.str.contains(REFLECTION),
+            reflection_words=texts.str.count(REFLECTION),
+            code=texts.str.contains(CODE),
+        )
+
+    @property
+    def benchmarks(self) -> list[str]:
+        return list(dict.fromkeys(self.records["benchmark"]))
+
+    @property
+    def averaged(self) -> list[str]:
+        """What an average is over: the paper's six sets, or else all that are test sets."""
+        tests = [name for name in self.benchmarks if name not in SELECTION_SETS]
+        return list(PAPER_SETS) if set(PAPER_SETS) <= set(tests) else tests
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """benchmark, metric, n problems, k samples each, value, 95 % interval over problems.
+
+        protocol and checkpoint say how the answers were sampled and how the model was chosen. The
+        interval knows nothing of a choice: that of a checkpoint chosen on the same problems is
+        too high. The average is a plain mean of benchmarks, and is there if they are one model's.
+        """
+        rows = []
+        for name in self.benchmarks:
+            k, how = self.samples(name), self._labels([name])
+            for metric in METRICS:
+                values = self.values(name, metric)
+                interval = _percent(metric, mean_interval(values))
+                rows.append([name, metric, len(values), k, *interval, *how])
+            rows += [
+                [name, f"pass@{among}", len(values), k, *self.pass_at(among, name), *how]
+                for among in _powers_of_two(k)
+            ]
+        how = self._labels(self.averaged)
+        if len(self.averaged) > 1 and "; " not in how[1]:
+            n = sum(len(self.values(name)) for name in self.averaged)
+            rows.append(["average", "accuracy", n, None, *self.average(), *how])
+        return pd.DataFrame(rows, columns=TABLE_COLUMNS).astype({"k": "Int64"})
+
+    def _labels(self, benchmarks: Sequence[str]) -> list[str]:
+        """Protocol and checkpoint of the answers to these benchmarks."""
+        rows = self.records[self.records["benchmark"].isin(benchmarks)]
+        labels = rows.reindex(columns=["protocol", "checkpoint"], fill_value="not recorded")
+        return ["; ".join(dict.fromkeys(labels[column])) for column in labels]
+
+    def average(self, benchmarks: Sequence[str] | None = None) -> Interval:
+        """Mean accuracy in percent of benchmarks, each weighing the same; None: `averaged`."""
+        groups = [self.values(name) for name in benchmarks or self.averaged]
+        return Interval(*_percent("", average_interval(groups)))
+
+    @cached_property
+    def by_category(self) -> pd.DataFrame:
+        """Accuracy per benchmark and category, with its interval over the category's problems."""
+        return self._by("category")
+
+    @cached_property
+    def by_level(self) -> pd.DataFrame:
+        """Accuracy per benchmark and level of difficulty, of benchmarks that have levels."""
+        return self._by("level")
+
+    def _by(self, column: str) -> pd.DataFrame:
+        rows = []
+        known = self.records.reindex(columns=["benchmark", column, "problem", "correct"])
+        for (name, part), group in known.groupby(["benchmark", column]):
+            values = group.groupby("problem", sort=False)["correct"].mean()
+            rows.append([name, part, len(values), *_percent("", mean_interval(values))])
+        return pd.DataFrame(rows, columns=["benchmark", column, "n", *ESTIMATE])
+
+    @cached_property
+    def reflections(self) -> pd.DataFrame:
+        """The paper's counts (its Figure 4): answers, those with a reflection word, and words."""
+        groups = self._measured.groupby("benchmark", sort=False)
+        found = groups.agg(
+            answers=("text", "size"),
+            with_word=("reflection", "sum"),
+            words=("reflection_words", "sum"),
+        )
+        found.loc["all"] = found.sum()
+        return found.reset_index()
+
+    def samples(self, benchmark: str) -> int:
+        """k: how often each problem of the benchmark was sampled."""
+        return int(self.records.loc[self.records["benchmark"] == benchmark, "sample"].max()) + 1
+
+    def pass_at(self, k: int, benchmark: str) -> Interval:
+        """Unbiased pass@k in percent: the chance that k of the samples hold a right one."""
+        n = self.samples(benchmark)
+        right = (self.values(benchmark) * n).round().astype(int)
+        return Interval(*_percent("", mean_interval([pass_at_k(n, c, k) for c in right])))
+
+
+def paired_difference(
+    a: Report, b: Report, benchmark: str = "world", metric: str = "accuracy"
+) -> Difference:
+    """a minus b in percentage points (tokens for length) over the same problems, in pairs.
+
+    Raises:
+        ValueError: the reports do not have the same problems.
+    """
+    left, right = a.values(benchmark, metric), b.values(benchmark, metric)
+    if set(left.index) != set(right.index):
+        raise ValueError(
+            f"a paired comparison on {benchmark} needs the same problems: "
+            f"{len(set(left.index) ^ set(right.index))} are in only one of the two reports"
+        )
+    found = paired_interval(left, right.loc[left.index])
+    scale = _scale(metric)
+    return found._replace(
+        difference=found.difference * scale, low=found.low * scale, high=found.high * scale
+    )
+
+
+def _powers_of_two(largest: int) -> list[int]:
+    """2, 4, 8, … up to and including `largest`; nothing for 1, which is accuracy."""
+    powers = [2**i for i in range(1, largest.bit_length()) if 2**i < largest]
+    return [*powers, largest] if largest > 1 else []
+
+
+def _scale(metric: str) -> float:
+    return 1.0 if metric == "length" else 100.0
+
+
+def _percent(metric: str, interval: Interval) -> tuple[float, ...]:
+    return tuple(bound * _scale(metric) for bound in interval)

@@ -1,0 +1,161 @@
+"""The grids of runs behind the paper's tables and figures, as recipes.
+
+    grids.names()                                     what there is in params/grids.yaml
+    grids.recipes("ablation")                         {(arm, seed): Recipe}, what a notebook trains
+    grids.recipes("ablation", full=True)              every arm and seed
+    grids.recipes("data_size", "qwen2.5-math-1.5b")   the paper's arms of the same grid
+    grids.differences(recipes)                        a row per arm: the fields in which they differ
+
+A grid is declared in `params/grids.yaml`; here an arm's changes become recipes. An arm changes only
+what it must, so that arms of different grids that mean the same run have the same hash, and share
+its folder. Not covered: training them (`onerl.sweep`) and what came out (`onerl.grids.grid`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import yaml
+
+from onerl.parameters import RecipeError, nearest, params_folder
+from onerl.recipe import Recipe
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCALES = ("world", "paper")
+FIELDS = ("evaluate", "seeds", "quick", "arms", "steps")
+
+
+class Definition(NamedTuple):
+    """One grid at one scale: arm -> changes, and what is run and evaluated of it."""
+
+    arms: dict[str, dict[str, Any]]
+    seeds: tuple[int, ...]
+    quick_arms: tuple[str, ...]
+    quick_seeds: tuple[int, ...]
+    evaluate: Literal["last", "all"]
+    steps: int | None
+
+
+def names() -> list[str]:
+    """Names of the grids, in the order of the file."""
+    return list(_file())
+
+
+def definition(name: str, scale: Literal["world", "paper"] = "world") -> Definition:
+    """The grid `name` as declared, at one scale: arms that do not exist there are left out.
+
+    Raises:
+        RecipeError: no such grid.
+    """
+    if name not in _file():
+        raise RecipeError(
+            f"grid = {name!r}: there is no such grid{nearest(name, names())};"
+            f" grids: {', '.join(names())}"
+        )
+    grid = _file()[name]
+    arms = {
+        arm: dict(changes[scale] if set(changes) <= set(SCALES) else changes)
+        for arm, changes in grid["arms"].items()
+        if scale in changes or not set(changes) <= set(SCALES)
+    }
+    quick = set(grid["quick"]["arms"] or arms)
+    return Definition(
+        arms=arms,
+        seeds=tuple(grid["seeds"][scale]),
+        quick_arms=tuple(arm for arm in arms if arm in quick) or tuple(arms),
+        quick_seeds=tuple(grid["quick"]["seeds"]),
+        evaluate=grid["evaluate"],
+        steps=grid.get("steps", {}).get(scale),
+    )
+
+
+def recipes(
+    name: str,
+    preset: str | Path | Recipe = "tiny",
+    seeds: Iterable[int] | int | None = None,
+    arms: Iterable[str] | str | None = None,
+    full: bool = False,
+) -> dict[tuple[str, int], Recipe]:
+    """The grid's recipes by (arm, seed), arms in the order of the file, seeds within.
+
+    Args:
+        preset: what the arms change: a preset's name, a YAML file, or a recipe, whose seed is
+            replaced. Its model decides between the world's arms and the paper's. An arm's changes
+            win over its values, but a number of steps that is not its preset's stays.
+        seeds, arms: only these, or only this one; None: those of the quick subset, or of the
+            whole grid.
+        full: the whole grid instead of the quick subset.
+
+    Raises:
+        RecipeError: no such grid, preset or arm, or a seed that is not allowed.
+    """
+    if not isinstance(full, bool):
+        raise RecipeError(f"full = {full!r}: must be true or false")
+    base = preset if isinstance(preset, Recipe) else Recipe.load(preset)
+    grid = definition(name, "world" if base.model == "world" else "paper")
+    chosen = _listed(arms) if arms is not None else grid.arms if full else grid.quick_arms
+    for arm in chosen:
+        if arm not in grid.arms:
+            raise RecipeError(
+                f"arms: grid {name} has no arm {arm!r} with preset {base.preset}"
+                f"{nearest(arm, grid.arms)}; arms: {', '.join(grid.arms)}"
+            )
+    if grid.steps is not None and base.steps == Recipe.load(base.preset).steps:
+        base = base.replace(steps=grid.steps)
+    if seeds is None:
+        seeds = grid.seeds if full else grid.quick_seeds
+    numbers = _listed(seeds)
+    return {
+        (arm, seed): _recipe(base.replace(seed=seed), changes)
+        for arm, changes in grid.arms.items()
+        if arm in chosen
+        for seed in numbers
+    }
+
+
+def differences(recipes: Mapping[tuple[str, int], Recipe]) -> pd.DataFrame:
+    """A row per arm of what `recipes` gave: the fields, but the seed, in which the arms differ."""
+    import pandas as pd
+
+    rows = {arm: recipe.model_dump() for (arm, _), recipe in recipes.items()}
+    table = pd.DataFrame(rows.values(), index=pd.Index(rows, name="arm"), dtype=object)
+    differ = [name for name in table if name != "seed" and table[name].map(repr).nunique() > 1]
+    return table[differ]
+
+
+def _listed(value: Any) -> tuple:
+    """papermill's -p gives one value where a list is meant: `-p seeds 3`, `-p arms "row 5"`."""
+    return (value,) if isinstance(value, (str, int, float)) else tuple(value)
+
+
+def _recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    changes = dict(changes)
+    row = changes.pop("row", None)
+    changed = base.replace(**changes)
+    return changed if row is None else changed.ablation(row=row)
+
+
+@lru_cache(maxsize=1)
+def _file() -> dict[str, dict[str, Any]]:
+    """`params/grids.yaml`, checked: what a mistyped key means must not be guessed."""
+    path = params_folder() / "grids.yaml"
+    found = yaml.safe_load(path.read_text("utf-8"))
+    for name, grid in found.items():
+        for key in grid:
+            if key not in FIELDS:
+                raise RecipeError(
+                    f"{path}: grid {name}: unknown key {key!r}{nearest(key, FIELDS)};"
+                    f" allowed: {', '.join(FIELDS)}"
+                )
+        for arm in grid["quick"]["arms"] or ():
+            if arm not in grid["arms"]:
+                raise RecipeError(
+                    f"{path}: grid {name}: quick has an arm {arm!r} that the grid has not"
+                    f"{nearest(arm, grid['arms'])}"
+                )
+    return found

@@ -1,0 +1,95 @@
+"""The finished and evaluated runs of a grid, read from their folders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from onerl.evaluation.protocols import Protocol, protocol_for
+from onerl.evaluation.report import Report
+from onerl.grids.grid import Grid, Outcome
+from onerl.problems import Problem, examples
+from onerl.problems.benchmarks import SELECTION_SETS
+from onerl.recipe import Recipe
+from onerl.runs import Run
+from onerl.runs.run import asked_steps, evaluation_folder
+
+
+def evaluated(run: Run, step: int, recipe: Recipe, limit: int | None = None) -> bool:
+    """Whether every problem of the recipe's benchmarks has been answered at this step."""
+    return all(
+        len(_records(evaluation_folder(run, step), name, ["problem"]))
+        == _answers(recipe, name, limit)
+        for name in recipe.benchmarks
+    )
+
+
+def base_key(recipe: Recipe) -> tuple:
+    """Recipes that agree in this start from the same model and evaluate it in the same way."""
+    return recipe.model, recipe.prompt, recipe.benchmarks, recipe.max_completion_length
+
+
+def collect(
+    recipes: Mapping[tuple[str, int], Recipe],
+    out: Path,
+    evaluate: Literal["last", "all"] = "last",
+    limit: int | None = None,
+) -> Grid:
+    """The grid of the finished and evaluated runs in `out`; the others are in `Grid.missing`."""
+    outcomes, bases = {}, {}
+    for recipe in recipes.values():
+        run = Run(out / recipe.hash())
+        if base_key(recipe) not in bases and evaluated(run, 0, recipe, limit):
+            bases[base_key(recipe)] = _report(run, 0, recipe)
+    for key, recipe in recipes.items():
+        run = Run(out / recipe.hash())
+        steps = asked_steps(run, evaluate)
+        if run.done and all(evaluated(run, step, recipe, limit) for step in steps):
+            outcomes[key] = Outcome(
+                recipe=recipe,
+                metrics=run.metrics,
+                history=run.history,
+                reports={step: _report(run, step, recipe) for step in steps},
+                base=bases.get(base_key(recipe)),
+                path=run.path,
+            )
+    return Grid(outcomes, missing=tuple(key for key in recipes if key not in outcomes))
+
+
+def _report(run: Run, step: int, recipe: Recipe) -> Report:
+    """As `onerl.evaluate` returns it, but without a look at the weights."""
+    parts = [
+        _records(evaluation_folder(run, step), name).assign(protocol=_protocol(recipe, name)[0])
+        for name in recipe.benchmarks
+    ]
+    return Report(pd.concat(parts, ignore_index=True).assign(checkpoint=f"step {step}"))
+
+
+def _records(folder: Path, benchmark: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    parts = sorted((folder / benchmark.replace(":", "-")).glob("*.parquet"))
+    frames = [pd.read_parquet(part, columns=columns) for part in parts]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def _answers(recipe: Recipe, benchmark: str, limit: int | None) -> int:
+    """How many answers a whole evaluation of a run has; selection sets go without its examples."""
+    found = _problems(benchmark, limit)
+    if benchmark in SELECTION_SETS:
+        trained = {problem.question for problem in examples(recipe.examples)}
+        found = [problem for problem in found if problem.question not in trained]
+    return len(found) * _protocol(recipe, benchmark)[1].samples
+
+
+def _protocol(recipe: Recipe, benchmark: str) -> tuple[str, Protocol]:
+    return protocol_for(benchmark, max_completion_length=recipe.max_completion_length)
+
+
+@lru_cache
+def _problems(benchmark: str, limit: int | None) -> list[Problem]:
+    from onerl.evaluation.answers import problems_of  # loads torch
+
+    return problems_of(benchmark, limit)

@@ -1,0 +1,261 @@
+"""What a grid of runs found: a `Grid`, whether it was just run or is read from outputs/recorded.
+
+    grid.table()                       an arm a row: seeds, problems, mean, low, high, interval
+    grid.table(minus="base model")     the gain of each arm, paired by seed and problem
+    grid.curve("row 5")                the same by training step
+    grid.by_category("Algebra", minus="base model")
+    grid.difference("row 5", "row 4")  with its p-value
+    grid.metrics("row 5", 0)           `Run.metrics` of one run
+
+Intervals are over training seeds (Student's) wherever an arm has two or more, because a single run
+says nothing about the next one. With one seed they are over problems (bootstrap), and the column
+`interval` says which it is. Accuracies and shares are in percent, length is in tokens.
+
+Not covered: running (`onerl.sweep`) and keeping (`onerl.grids.recorded`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+from scipy import stats
+
+from onerl.estimates import Interval, mean_interval, paired_interval, seed_interval
+from onerl.evaluation.report import Report
+from onerl.parameters import nearest
+from onerl.recipe import Recipe
+
+BASE = "base model"
+COLUMNS = ["seeds", "problems", "mean", "low", "high", "interval"]
+
+
+class Contrast(NamedTuple):
+    """One arm minus another: over how many seeds and problems, 95 % interval, two-sided p-value."""
+
+    seeds: int
+    problems: int
+    difference: float
+    low: float
+    high: float
+    p: float
+    interval: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run of a grid: its recipe, metrics, accuracies per example, and reports by step.
+
+    `base` is the report on the model before training. `path` is the run's folder, None where the
+    run is only recorded.
+    """
+
+    recipe: Recipe
+    metrics: pd.DataFrame
+    history: pd.DataFrame
+    reports: Mapping[int, Report]
+    base: Report | None
+    path: Path | None = None
+
+    @property
+    def last(self) -> int:
+        return max(self.reports)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The finished runs of a grid by (arm, seed), and its tables.
+
+    `label` says what must be printed beside any number of a recorded grid.
+    """
+
+    outcomes: Mapping[tuple[str, int], Outcome]
+    recorded: bool = False
+    label: str = "run here"
+    missing: tuple[tuple[str, int], ...] = field(default=())
+
+    @cached_property
+    def arms(self) -> list[str]:
+        return list(dict.fromkeys(arm for arm, _ in self.outcomes))
+
+    def seeds(self, arm: str) -> list[int]:
+        """Seeds of the arm's finished runs.
+
+        Raises:
+            ValueError: no run of this arm is in the grid.
+        """
+        if arm not in self.arms:
+            raise ValueError(
+                f"arm: {arm!r} has no finished run in this grid{nearest(arm, self.arms)};"
+                f" arms: {', '.join(self.arms)}"
+            )
+        return sorted(seed for name, seed in self.outcomes if name == arm)
+
+    def steps(self, arm: str) -> list[int]:
+        """Steps at which any run of the arm was evaluated, the base model's 0 among them."""
+        runs = [self.outcomes[arm, seed] for seed in self.seeds(arm)]
+        found = {step for run in runs for step in run.reports}
+        return sorted(found | ({0} if all(run.base for run in runs) else set()))
+
+    def report(self, arm: str, seed: int, step: int | None = None) -> Report:
+        """The evaluation of one run, at its last step by default; step 0 is the base model.
+
+        Raises:
+            ValueError: no such run, or it was not evaluated at this step.
+        """
+        if seed not in self.seeds(arm):
+            raise ValueError(f"seed: {arm} has no finished run with seed {seed}")
+        run = self.outcomes[arm, seed]
+        step = run.last if step is None else step
+        found = run.reports.get(step, run.base if step == 0 else None)
+        if found is None:
+            raise ValueError(
+                f"step: {arm} with seed {seed} was not evaluated at step {step}, but at"
+                f" {', '.join(map(str, self.steps(arm)))}"
+            )
+        return found
+
+    @property
+    def base(self) -> Report | None:
+        """The evaluation of the model before training (the first run's, as all start from it)."""
+        return next((run.base for run in self.outcomes.values() if run.base), None)
+
+    def base_interval(self, metric: str = "accuracy", benchmark: str | None = None) -> Interval:
+        """The model before training, with its interval over problems."""
+        estimate = self._estimate(self._values(BASE, metric, benchmark)[[0]], metric)
+        return Interval(*(estimate[name] for name in ("mean", "low", "high")))
+
+    def metrics(self, arm: str, seed: int | None = None) -> pd.DataFrame:
+        """A row per update of one run, or of all the arm's runs with a column `seed`."""
+        if seed is not None:
+            self.report(arm, seed)
+            return self.outcomes[arm, seed].metrics
+        frames = [self.outcomes[arm, s].metrics.assign(seed=s) for s in self.seeds(arm)]
+        return pd.concat(frames, ignore_index=True)
+
+    def table(
+        self, metric: str = "accuracy", benchmark: str | None = None, minus: str | None = None
+    ) -> pd.DataFrame:
+        """Every arm at its last step.
+
+        Args:
+            metric: of `onerl.evaluation.report.METRICS`.
+            benchmark: None: the first one of the recipes.
+            minus: an arm, or "base model": differences from it, paired by seed and problem.
+
+        Returns:
+            A row per arm: seeds, problems, mean, low, high, interval ("seeds" or "problems").
+        """
+        rows = {arm: self._row(arm, metric, benchmark, minus) for arm in self.arms if arm != minus}
+        return pd.DataFrame(rows.values(), index=pd.Index(rows, name="arm"), columns=COLUMNS)
+
+    def curve(
+        self, arm: str, metric: str = "accuracy", benchmark: str | None = None
+    ) -> pd.DataFrame:
+        """The arm by training step; step 0 is the base model, with its interval over problems."""
+        rows = {}
+        for step in self.steps(arm):
+            values = self._values(arm, metric, benchmark, step)
+            rows[step] = self._estimate(values if step else values.iloc[:, :1], metric)
+        return pd.DataFrame(rows.values(), index=pd.Index(rows, name="step"), columns=COLUMNS)
+
+    def by_category(
+        self,
+        arm: str,
+        metric: str = "accuracy",
+        benchmark: str | None = None,
+        minus: str | None = None,
+    ) -> pd.DataFrame:
+        """The arm at its last step, a row per category of the benchmark's problems."""
+        name = benchmark or self._benchmark()
+        records = self.report(arm, self.seeds(arm)[0]).records
+        records = records[records["benchmark"] == name]
+        category = records.drop_duplicates("problem").set_index("problem")["category"].astype(str)
+        rows = {
+            group: self._row(arm, metric, benchmark, minus, problems.index)
+            for group, problems in category.groupby(category)
+        }
+        return pd.DataFrame(rows.values(), index=pd.Index(rows, name="category"), columns=COLUMNS)
+
+    def difference(
+        self, a: str, b: str, metric: str = "accuracy", benchmark: str | None = None
+    ) -> Contrast:
+        """Arm a minus arm b (or "base model") at their last steps, on the same seeds and problems.
+
+        With two or more common seeds: Student's t of the seeds' differences. With one: bootstrap
+        and permutation over problems (`onerl.estimates.paired_interval`).
+
+        Raises:
+            ValueError: the arms have no seed in common.
+        """
+        left, right = self._pair(a, b, metric, benchmark)
+        row = self._estimate(left - right, metric, (left, right))
+        if row["interval"] == "seeds":
+            p = _student_p((left - right).mean())
+        else:
+            p = paired_interval(left.iloc[:, 0], right.iloc[:, 0]).p
+        return Contrast(
+            *(row[name] for name in ("seeds", "problems", "mean", "low", "high")),
+            p=p,
+            interval=row["interval"],
+        )
+
+    # -- one number per problem (rows) and seed (columns) ---------------------------------------
+
+    def _row(self, arm, metric, benchmark, minus, problems=slice(None)) -> dict:
+        if minus is None:
+            return self._estimate(self._values(arm, metric, benchmark).loc[problems], metric)
+        left, right = (v.loc[problems] for v in self._pair(arm, minus, metric, benchmark))
+        return self._estimate(left - right, metric, (left, right))
+
+    def _benchmark(self) -> str:
+        return next(iter(self.outcomes.values())).recipe.benchmarks[0]
+
+    def _values(self, arm, metric, benchmark, step=None) -> pd.DataFrame:
+        name = benchmark or self._benchmark()
+        if arm == BASE:
+            if self.base is None:
+                raise ValueError("base model: this grid has no evaluation of it")
+            values = self.base.values(name, metric)
+            return pd.DataFrame(dict.fromkeys(sorted({0, *(s for _, s in self.outcomes)}), values))
+        reports = {}
+        for seed in self.seeds(arm):
+            run = self.outcomes[arm, seed]
+            if step is None or step == 0 or step in run.reports:
+                reports[seed] = self.report(arm, seed, step)
+        return pd.DataFrame({s: report.values(name, metric) for s, report in reports.items()})
+
+    def _pair(self, a, b, metric, benchmark) -> tuple[pd.DataFrame, pd.DataFrame]:
+        left, right = (self._values(arm, metric, benchmark) for arm in (a, b))
+        common = [seed for seed in left if seed in right]
+        if not common:
+            raise ValueError(
+                f"a difference needs a common seed: {a} has {list(left)}, {b} has {list(right)}"
+            )
+        if set(left.index) != set(right.index):
+            raise ValueError(f"a difference needs the same problems: {a} and {b} have others")
+        return left[common], right.loc[left.index, common]
+
+    @staticmethod
+    def _estimate(values: pd.DataFrame, metric: str, pair=None) -> dict:
+        """The mean over seeds and problems with its interval; `pair`: of whose difference."""
+        scale = 1.0 if metric == "length" else 100.0
+        if values.shape[1] > 1:
+            found, kind = seed_interval(values.mean()), "seeds"
+        elif pair is None:
+            found, kind = mean_interval(values.iloc[:, 0]), "problems"
+        else:
+            found, kind = Interval(*paired_interval(*(v.iloc[:, 0] for v in pair))[1:4]), "problems"
+        numbers = [*reversed(values.shape), *(bound * scale for bound in found), kind]
+        return dict(zip(COLUMNS, numbers, strict=True))
+
+
+def _student_p(differences: pd.Series) -> float:
+    """Two-sided, of the mean of the seeds' differences; equal differences have no t."""
+    if differences.std() < 1e-12:
+        return 1.0 if abs(differences.mean()) < 1e-12 else 0.0
+    return float(stats.ttest_1samp(differences, 0.0).pvalue)

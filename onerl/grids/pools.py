@@ -1,0 +1,250 @@
+"""Where the jobs of a sweep run: a pool of processes on this machine, or a SLURM job array."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from onerl.grids.board import Board
+from onerl.grids.finished import base_key, evaluated
+from onerl.grids.job import Job, busy, thread_variables
+from onerl.recipe import Recipe
+from onerl.runs import Run
+from onerl.training.children import FRONT_ENDS, kill_group
+
+JOB = (sys.executable, "-m", "onerl.grids.job")
+POLL = 0.5  # seconds between two looks at the running jobs
+GRACE = 10  # seconds a job has to end after SIGTERM
+QUEUE_LOOK = 10  # seconds between two questions to SLURM
+CLUSTER = "slurm"  # submitit's name; the tests put its local executor here
+
+
+@dataclass
+class Task:
+    """A job of this sweep, the keys that asked for it, and how it is getting on."""
+
+    job: Job
+    keys: list[tuple[str, int]]
+    state: str = "waiting"  # then running, done or failed
+    log: Path | None = None
+    started: float = field(default=0.0, compare=False)
+    seconds: float = 0.0
+
+    @property
+    def name(self) -> str:
+        arms = " = ".join(dict.fromkeys(arm for arm, _ in self.keys))
+        return f"{arms}, seed {self.job.recipe.seed}"
+
+
+def plan(
+    recipes: Mapping[tuple[str, int], Recipe], out: Path, evaluate: str, limit: int | None
+) -> list[Task]:
+    """A task for each different recipe; those with nothing left to do are "done"."""
+    tasks: dict[str, Task] = {}
+    for key, recipe in recipes.items():
+        job = Job(recipe, out / recipe.hash(), evaluate, limit=limit)
+        tasks.setdefault(recipe.hash(), Task(job, [])).keys.append(key)
+    with_base = {
+        base_key(task.job.recipe)
+        for task in tasks.values()
+        if evaluated(Run(task.job.out), 0, task.job.recipe, limit)
+    }
+    for task in tasks.values():
+        if base_key(task.job.recipe) not in with_base:
+            with_base.add(base_key(task.job.recipe))
+            task.job = replace(task.job, base=True)
+        if task.job.done:
+            task.state = "done"
+    return list(tasks.values())
+
+
+class Local:
+    """A bounded pool of processes on this machine."""
+
+    def __init__(self, waiting: Sequence[Task], jobs: int | None):
+        self.gpus = gpus()
+        cores = available_cores()
+        threads = [task.job.recipe.threads or cores for task in waiting]
+        if self.gpus and jobs is not None and jobs > len(self.gpus):
+            raise ValueError(
+                f"jobs = {jobs}: each gets a GPU of its own, and there are {len(self.gpus)}; run"
+                " with CUDA_VISIBLE_DEVICES set to nothing to use the processor"
+            )
+        room = len(self.gpus) or max(1, cores // max(threads))
+        self.jobs = min(jobs or room, len(waiting))
+        self.threads = max(1, cores // self.jobs)
+        self.waiting = list(waiting)
+        self.running: dict[int, tuple[Task, subprocess.Popen]] = {}  # by slot
+
+    def __str__(self) -> str:
+        where = f"a GPU each of {len(self.gpus)}" if self.gpus else "on the processor"
+        return f"{self.jobs} at a time, {where}"
+
+    def run(self, board: Board) -> None:
+        while self.waiting or self.running:
+            for slot in range(self.jobs):
+                task = self._next() if slot not in self.running else None
+                if task is not None:
+                    self.running[slot] = task, self._start(task, slot)
+                    board.started(task)
+            for slot, (task, process) in list(self.running.items()):
+                if process.poll() is not None:
+                    del self.running[slot]
+                    process.stdin.close()
+                    kill_group(process, signal.SIGKILL)  # workers that a killed job left behind
+                    task.seconds = time.monotonic() - task.started
+                    task.state = "done" if process.returncode == 0 and task.job.done else "failed"
+                    if process.returncode < 0:
+                        _append(task.log, f"killed by {signal.Signals(-process.returncode).name}")
+                    board.ended(task)
+            board.tick()
+            time.sleep(POLL)
+
+    def _next(self) -> Task | None:
+        """The first that nobody else is busy with; others' runs are waited for at the end."""
+        for task in self.waiting:
+            if not busy(task.job.out):
+                self.waiting.remove(task)
+                return task
+        return None
+
+    def _start(self, task: Task, slot: int) -> subprocess.Popen:
+        job = task.job
+        task.log, task.state, task.started = job.out / "job.log", "running", time.monotonic()
+        job.out.mkdir(parents=True, exist_ok=True)
+        (job.out / "job.yaml").write_text(job.recipe.to_yaml(), "utf-8")
+        command = [*JOB, str(job.out / "job.yaml")]
+        command += ["--out", str(job.out), "--evaluate", job.evaluate, "--end-with-parent"]
+        command += ["--base"] * job.base
+        command += ["--limit", str(job.limit)] if job.limit else []
+        environment = {k: v for k, v in os.environ.items() if k not in FRONT_ENDS}
+        environment |= thread_variables(job.recipe.threads or self.threads)
+        here = str(Path(__file__).parents[1])
+        environment["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
+        if self.gpus:
+            environment["CUDA_VISIBLE_DEVICES"] = self.gpus[slot]
+        with task.log.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,  # so that its workers can be ended with it
+            )
+
+    def stop(self) -> None:
+        """End what still runs, workers included; nothing to do after a sweep that finished."""
+        processes = [process for _, process in self.running.values()]
+        for number, patience in ((signal.SIGTERM, GRACE), (signal.SIGKILL, GRACE)):
+            for process in processes:
+                if process.poll() is None or number == signal.SIGKILL:
+                    kill_group(process, number)
+            until = time.monotonic() + patience
+            while any(p.poll() is None for p in processes) and time.monotonic() < until:
+                time.sleep(0.05)
+        self.running.clear()
+
+
+class Slurm:
+    """One job array through submitit; `CLUSTER` "local" runs the same code without SLURM."""
+
+    def __init__(self, waiting, jobs: int | None, out: Path, parameters: Mapping | None):
+        try:
+            import submitit
+        except ImportError:
+            raise ValueError(
+                'backend = "slurm": submitit is not installed; pip install "onerl[slurm]"'
+            ) from None
+        if CLUSTER == "slurm" and shutil.which("sbatch") is None:
+            raise ValueError(
+                'backend = "slurm": there is no sbatch on this machine; run it on a login node of'
+                ' the cluster, or with backend = "local"'
+            )
+        recipes = [task.job.recipe for task in waiting]
+        real = any(recipe.model != "world" for recipe in recipes)
+        settings = {
+            "name": "onerl",
+            "stderr_to_stdout": True,  # one log
+            "timeout_min": 24 * 60,
+            "cpus_per_task": max(recipe.threads or 8 for recipe in recipes),
+            **({"gpus_per_node": 1} if real else {}),
+            **({"slurm_array_parallelism": jobs or len(waiting)}),
+            **(parameters or {}),
+        }
+        # a job that reaches the time limit is queued again too, as often as it takes
+        self.executor = submitit.AutoExecutor(
+            out / "slurm", cluster=CLUSTER, slurm_max_num_timeout=1000
+        )
+        self.executor.update_parameters(**settings)
+        self.waiting, self.running, self.queue_asked = list(waiting), [], 0.0
+
+    def __str__(self) -> str:
+        return "a SLURM job array"
+
+    def run(self, board: Board) -> None:
+        with self.executor.batch():
+            submitted = [self.executor.submit(task.job) for task in self.waiting]
+        self.running = list(zip(self.waiting, submitted, strict=True))
+        for task, handle in self.running:
+            task.log, task.state, task.started = handle.paths.stdout, "running", time.monotonic()
+            board.started(task)
+        while self.running:
+            for task, handle in self._ended():
+                self.running.remove((task, handle))
+                task.seconds = time.monotonic() - task.started
+                task.state = "done" if task.job.done else "failed"
+                board.ended(task)
+            board.tick()
+            time.sleep(POLL)
+
+    def _ended(self) -> list:
+        """Jobs that left a result, or that SLURM no longer knows.
+
+        Asked with squeue: submitit's own way, sacct, needs an accounting database.
+        """
+        if CLUSTER != "slurm":
+            return [(task, handle) for task, handle in self.running if handle.done()]
+        found = [pair for pair in self.running if pair[1].paths.result_pickle.exists()]
+        if not found and time.monotonic() - self.queue_asked > QUEUE_LOOK:
+            array = self.running[0][1].job_id.split("_")[0]
+            command = ["squeue", "--noheader", "--array", "--format=%i", f"--jobs={array}"]
+            asked = subprocess.run(command, capture_output=True, text=True, check=False)
+            self.queue_asked = time.monotonic()
+            if asked.returncode == 0 or "Invalid job id" in asked.stderr:
+                known = asked.stdout.split()
+                found = [pair for pair in self.running if pair[1].job_id not in known]
+        return found
+
+    def stop(self) -> None:
+        """Cancel what is still queued or running."""
+        for _, handle in self.running:
+            handle.cancel(check=False)
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def gpus() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES may name, asked without starting CUDA in this process."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+
+
+def _append(log: Path, line: str) -> None:
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(line + "\n")

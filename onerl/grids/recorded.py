@@ -1,0 +1,234 @@
+"""The grids that were run once, in full: their small results, kept in git, read back as a `Grid`.
+
+    python -m onerl.grids.recorded ablation           # pack the finished runs of the full grid
+    grid = recorded.load("ablation"); print(grid.label)
+
+`outputs/recorded/<grid>/` holds of each run what tables and figures need, and no text:
+
+    runs.json         arm, seed, recipe, its hash, evaluated steps; commit, date, hardware, threads
+    metrics.parquet   a row per update
+    records.parquet   a row per sampled answer; the model before training is the run "base"
+    history.parquet   share of right rollouts by run, step and example, where a run has several
+
+What is read from here was not run here: `Grid.label` says so, with commit, date and hardware, and
+belongs beside every number. Not covered: sampled texts and weights, which stay in the run folders.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from onerl import grids
+from onerl.evaluation.report import METRICS, Report
+from onerl.grids.finished import collect
+from onerl.grids.grid import Grid, Outcome
+from onerl.parameters import nearest
+from onerl.recipe import Recipe
+from onerl.runs import outputs_folder
+from onerl.runs.files import write_text
+
+BASE_RUN = "base"
+NAMES = ["run", "benchmark", "category", "problem", "protocol", "status", "finish"]
+FILES = ("metrics", "records", "history")
+
+
+class RecordedReport(Report):
+    """A report whose texts are gone: what was read off them stands in the records."""
+
+    @cached_property
+    def _measured(self) -> pd.DataFrame:
+        return self.records
+
+
+def folder_of(name: str) -> Path:
+    """Where a grid's recorded results are."""
+    return outputs_folder() / "recorded" / name
+
+
+def record(grid: Grid, name: str) -> Path:
+    """Pack a grid that was run here into `outputs/recorded/<name>`, replacing what is there.
+
+    Raises:
+        ValueError: the grid has no finished run, or is itself only recorded.
+    """
+    if not grid.outcomes or any(run.path is None for run in grid.outcomes.values()):
+        raise ValueError(f"grid {name}: nothing to record; it has no run with a folder")
+    runs = {run.recipe.hash(): run for run in grid.outcomes.values()}
+    tables = {
+        "metrics": [run.metrics.assign(run=key) for key, run in runs.items()],
+        "records": [
+            _compact(report, key, step)
+            for key, run in runs.items()
+            for step, report in sorted(run.reports.items())
+        ],
+        "history": [_long(run.history, key) for key, run in runs.items() if len(run.history)],
+    }
+    if grid.base is not None:
+        tables["records"].insert(0, _compact(grid.base, BASE_RUN, 0))
+    folder = folder_of(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in FILES:
+        target = folder / f"{file}.parquet"
+        target.unlink(missing_ok=True)
+        if tables[file]:
+            table = _small(pd.concat(tables[file], ignore_index=True))
+            table.to_parquet(target, index=False, compression="zstd", compression_level=19)
+    entries = [_entry(arm, seed, run) for (arm, seed), run in grid.outcomes.items()]
+    lines = ",\n".join(json.dumps(entry) for entry in entries)
+    write_text(folder / "runs.json", f'{{"grid": {json.dumps(name)}, "runs": [\n{lines}\n]}}\n')
+    return folder
+
+
+def load(name: str) -> Grid:
+    """The recorded grid `name`, marked as recorded.
+
+    Raises:
+        FileNotFoundError: no such grid is recorded; the message names those that are.
+    """
+    folder = folder_of(name)
+    if not (folder / "runs.json").is_file():
+        there = sorted(path.parent.name for path in folder.parent.glob("*/runs.json"))
+        raise FileNotFoundError(
+            f"recorded grid {name!r}: {folder / 'runs.json'} is not there{nearest(name, there)};"
+            f" recorded: {', '.join(there) or 'none'}"
+        )
+    entries = json.loads((folder / "runs.json").read_text("utf-8"))["runs"]
+    tables = {file: _by_run(folder / f"{file}.parquet") for file in FILES}
+    reports = {
+        run: {
+            int(step): RecordedReport(_restored(rows, int(step)))
+            for step, rows in table.groupby("step", sort=True)
+        }
+        for run, table in tables["records"].items()
+    }
+    base = reports.get(BASE_RUN, {}).get(0)
+    outcomes = {
+        (entry["arm"], entry["seed"]): Outcome(
+            recipe=Recipe(**entry["recipe"]),
+            metrics=tables["metrics"][entry["hash"]].drop(columns="run").dropna(axis=1, how="all"),
+            history=_wide(tables["history"].get(entry["hash"])),
+            reports=reports[entry["hash"]],
+            base=base,
+        )
+        for entry in entries
+    }
+    return Grid(outcomes, recorded=True, label=_label(entries))
+
+
+def _entry(arm: str, seed: int, run: Outcome) -> dict[str, Any]:
+    made = json.loads((run.path / "provenance.json").read_text("utf-8"))
+    git = made["git"] or {"commit": "unknown", "changed": False}
+    return {
+        "arm": arm,
+        "seed": seed,
+        "hash": run.recipe.hash(),
+        "steps": sorted(run.reports),
+        "started": made["started"],
+        "commit": git["commit"][:7] + (" and changes" if git["changed"] else ""),
+        "hardware": ", ".join(made["hardware"].get("gpus", [])) or made["hardware"]["cpu"],
+        "threads": run.recipe.threads,
+        "torch": made["packages"]["torch"],
+        "recipe": run.recipe.model_dump(mode="json"),
+    }
+
+
+def _label(entries: Iterable[Mapping[str, Any]]) -> str:
+    """RECORDED, not run here: 65 runs of 2026-11-23, at commit …, on …"""
+    entries = list(entries)
+
+    def all_of(values: Iterable[str]) -> str:
+        return ", ".join(sorted(set(values)))
+
+    machines = all_of(
+        f"{entry['hardware']}, {'1 thread' if entry['threads'] == 1 else 'several threads'} a run,"
+        f" torch {entry['torch']}"
+        for entry in entries
+    )
+    return (
+        f"RECORDED, not run here: {len(entries)} runs of"
+        f" {all_of(entry['started'][:10] for entry in entries)}, at commit"
+        f" {all_of(entry['commit'] for entry in entries)}, on {machines}"
+    )
+
+
+def _compact(report: Report, run: str, step: int) -> pd.DataFrame:
+    """The report's records without text, question, gold or answer."""
+    columns = [*NAMES[1:], "sample", *dict.fromkeys(METRICS.values())]
+    return report._measured[columns].assign(run=run, step=step)
+
+
+def _restored(rows: pd.DataFrame, step: int) -> pd.DataFrame:
+    return rows.drop(columns=["run", "step"]).assign(checkpoint=f"step {step}")
+
+
+def _long(history: pd.DataFrame, run: str) -> pd.DataFrame:
+    """A row per step and example that was visited in it."""
+    stacked = history.rename_axis(columns="example").stack().dropna().rename("share")
+    return stacked.reset_index().assign(run=run)
+
+
+def _wide(rows: pd.DataFrame | None) -> pd.DataFrame:
+    """As `Run.history`: examples in the order of their first visit."""
+    if rows is None:
+        return pd.DataFrame()
+    wide = rows.pivot(index="step", columns="example", values="share")
+    return wide[list(dict.fromkeys(rows["example"]))].rename_axis(columns=None)
+
+
+def _small(table: pd.DataFrame) -> pd.DataFrame:
+    """The smallest types that hold the values; float32 for measured numbers."""
+    kinds = {}
+    for name, column in table.items():
+        if name in (*NAMES, "example"):
+            kinds[name] = "category"
+        elif pd.api.types.is_integer_dtype(column):
+            kinds[name] = pd.to_numeric(column, downcast="integer").dtype
+        elif pd.api.types.is_float_dtype(column):
+            kinds[name] = "float32"
+    return table.astype(kinds)
+
+
+def _by_run(file: Path) -> dict[str, pd.DataFrame]:
+    if not file.exists():
+        return {}
+    table = pd.read_parquet(file)
+    wide = {name: str for name in table if table[name].dtype == "category"}
+    wide |= {name: "int64" for name in table if pd.api.types.is_integer_dtype(table[name])}
+    groups = table.astype(wide).groupby("run", sort=False)
+    return {str(run): rows.reset_index(drop=True) for run, rows in groups}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line; see the module's docstring."""
+    parser = argparse.ArgumentParser(
+        prog="python -m onerl.grids.recorded",
+        description="Pack the finished runs of a full grid into outputs/recorded.",
+    )
+    parser.add_argument("grid", nargs="+", choices=grids.names(), metavar="grid")
+    parser.add_argument("--preset", default="tiny", help="a preset or a YAML file")
+    parser.add_argument("--out", type=Path, help="folder of the run folders; default outputs/")
+    given = parser.parse_args(arguments)
+    for name in given.grid:
+        try:
+            recipes = grids.recipes(name, given.preset, full=True)
+            scale = "world" if next(iter(recipes.values())).model == "world" else "paper"
+            evaluate = grids.definition(name, scale).evaluate
+            grid = collect(recipes, given.out or outputs_folder(), evaluate)
+            folder = record(grid, name)
+        except (ValueError, OSError) as error:
+            raise SystemExit(f"error: {error}") from None
+        size = sum(file.stat().st_size for file in folder.iterdir())
+        print(f"{name}: {len(grid.outcomes)} of {len(recipes)} runs, {size / 2**20:.2f} MiB")
+        if grid.missing:
+            print("  not finished:", ", ".join(f"{arm} seed {s}" for arm, s in grid.missing))
+
+
+if __name__ == "__main__":
+    main()

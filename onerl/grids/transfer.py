@@ -1,0 +1,59 @@
+"""What a run does to families of problems that it was not trained on.
+
+    by_family(grid, "pi1")                          a row per unseen family, before and after
+    by_family(grid, "pi1", "world")                 the same for the held-out templates
+    elsewhere(grid, "pi1")                          the example's own template against all others
+
+A family is what the id of a problem of the embedded world names: world/unseen/two_bags/7 is of the
+family two_bags. Not covered: benchmarks whose problems have no family, such as ARC.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from onerl.estimates import Interval, mean_interval, paired_interval, seed_interval
+from onerl.grids.grid import Grid
+from onerl.problems import examples
+
+OWN, OTHERS = "the example's own template", "all other templates"
+COLUMNS = ["problems", "before", "after", "low", "high", "gain", "gain low", "gain high"]
+
+
+def by_family(grid: Grid, arm: str, benchmark: str = "world-unseen") -> pd.DataFrame:
+    """Accuracy before and after training, and the gain, a row per family; percent.
+
+    Intervals are over seeds (Student's) where there are two or more, over problems otherwise.
+    """
+    return _grouped(grid, arm, benchmark, family)
+
+
+def elsewhere(grid: Grid, arm: str, benchmark: str = "world") -> pd.DataFrame:
+    """The same in two rows: problems of a template that the arm trains on, and all others."""
+    recipe = grid.outcomes[arm, grid.seeds(arm)[0]].recipe
+    own = {family(problem.id) for problem in examples(recipe.examples)}
+    return _grouped(grid, arm, benchmark, lambda name: OWN if family(name) in own else OTHERS)
+
+
+def family(problem: str) -> str:
+    """The family of a problem of the embedded world, from its id."""
+    return problem.split("/")[2]
+
+
+def _grouped(grid: Grid, arm: str, benchmark: str, group) -> pd.DataFrame:
+    before = grid.base.values(benchmark)
+    after = pd.DataFrame(
+        {seed: grid.report(arm, seed).values(benchmark) for seed in grid.seeds(arm)}
+    ).loc[before.index]
+    rows = {}
+    for name, problems in before.groupby(before.index.map(group), sort=False):
+        values = after.loc[problems.index]
+        if after.shape[1] > 1:
+            found = seed_interval(values.mean())
+            gain = seed_interval(values.mean() - problems.mean())
+        else:
+            found = mean_interval(values.iloc[:, 0])
+            gain = Interval(*paired_interval(values.iloc[:, 0], problems)[1:4])
+        percent = [100 * value for value in (problems.mean(), *found, *gain)]
+        rows[name] = [len(problems), *percent]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis("family")

@@ -1,0 +1,284 @@
+"""The paper's tables with our numbers beside them, and what is missing.
+
+    found = beside.recorded_grids()             grids that are recorded: the embedded world
+    found = beside.finished_grids()             grids of which runs are finished under outputs/
+    rows = beside.paper_table("table5_ablation", found)
+    print(beside.text("table5_ablation", rows))
+    print(beside.grid_table(grid, theirs))     one grid's table, the paper's numbers apart
+    theirs(["math500", "arc_easy"])             the paper's numbers as an evaluation's
+
+`params/paper/arms.yaml` says which of our arms stands beside which row. The paper's numbers are its
+model's, with one seed and a checkpoint chosen on the test sets; ours are of the last step, and have
+their scale in the column "measured at". The embedded world stands beside rows of Qwen2.5-Math-1.5B
+alone, and never in a column with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from onerl import grids, paper
+from onerl.evaluation.protocols import protocol_for
+from onerl.grids import recorded
+from onerl.grids.finished import collect
+from onerl.grids.grid import BASE, Grid
+from onerl.paper import claims
+from onerl.parameters import nearest, params_folder
+from onerl.recipe import RecipeError
+from onerl.runs import Run, outputs_folder
+
+COLUMN_OF = {
+    "math500": "math500",
+    "aime24": "aime24",
+    "aime25": "aime25",
+    "amc23": "amc23",
+    "minerva_math": "minerva",
+    "olympiadbench": "olympiad",
+}
+"""Benchmark: its column in the paper's beside."""
+
+PRESET_OF = {
+    "Qwen2.5-Math-1.5B": "qwen2.5-math-1.5b",
+    "Qwen2.5-Math-7B": "qwen2.5-math-7b",
+    "Llama-3.2-3B-Instruct": "llama-3.2-3b-instruct",
+    "DeepSeek-R1-Distill-Qwen-1.5B": "deepseek-r1-distill-qwen-1.5b",
+    "Qwen2.5-1.5B": "qwen2.5-1.5b",
+    "Qwen2.5-Math-1.5B-Instruct": "qwen2.5-math-1.5b-instruct",
+}
+PROBLEMS = {"world": "held-out", "world-unseen": "unseen families"}
+MAIN = "qwen2.5-math-1.5b"  # of the rows that the embedded world may stand beside
+WORLD = "tiny"
+STANDS_FOR_WORLD = "math500"  # what the paper has in place of the held-out problems
+BEST_AVERAGE = "best average on the test sets"
+
+Grids = Mapping[tuple[str, str], Grid]
+"""Grids by (name, preset)."""
+
+
+@lru_cache(maxsize=1)
+def declared() -> dict[str, dict[str, Any]]:
+    """`params/paper/arms.yaml`: the tables in the paper's order."""
+    file = params_folder() / "paper" / "arms.yaml"
+    return yaml.safe_load(file.read_text("utf-8"))
+
+
+def recorded_grids() -> tuple[dict[tuple[str, str], Grid], list[str]]:
+    """All that is recorded, of the embedded world, and the names of the grids that are not."""
+    found, missing = {}, []
+    there = sorted(path.parent.name for path in recorded.folder_of("").glob("*/runs.json"))
+    for name in dict.fromkeys([*grids.names(), *there]):
+        try:
+            found[name, WORLD] = recorded.load(name)
+        except FileNotFoundError:
+            missing.append(name)
+    return found, missing
+
+
+def finished_runs(out: Path | None = None) -> list[Run]:
+    """The finished runs right under a folder, `outputs/` by default."""
+    folders = sorted(path.parent for path in (out or outputs_folder()).glob("*/recipe.yaml"))
+    return [run for run in map(Run, folders) if run.done]
+
+
+def finished_grids(out: Path | None = None) -> dict[tuple[str, str], Grid]:
+    """What is finished of each grid, by grid and preset; grids without a run are left out."""
+    out = out or outputs_folder()
+    known = {run.path.name for run in finished_runs(out)}
+    found = {}
+    for preset in sorted({run.recipe.preset for run in finished_runs(out)}):
+        for name in grids.names():
+            try:
+                recipes = grids.recipes(name, preset, full=True)
+            except (RecipeError, FileNotFoundError):  # a preset of the user's own that is gone
+                continue
+            recipes = {key: r for key, r in recipes.items() if r.hash() in known}
+            model = next((r.model for r in recipes.values()), None)
+            scale = "world" if model == "world" else "paper"
+            grid = collect(recipes, out, grids.definition(name, scale).evaluate)
+            if grid.outcomes:
+                found[name, preset] = grid
+    return found
+
+
+def other_runs(found: Grids, out: Path | None = None) -> pd.DataFrame:
+    """The finished runs that are no arm of these grids: folder, and the recipe in short."""
+    known = {run.recipe.hash() for grid in found.values() for run in grid.outcomes.values()}
+    fields = ["preset", "examples", "label", "reward", "steps", "seed"]
+    rows = [
+        [run.path.name, *(str(getattr(run.recipe, field))[:40] for field in fields)]
+        for run in finished_runs(out)
+        if run.path.name not in known
+    ]
+    return pd.DataFrame(rows, columns=["folder", *fields])
+
+
+def verdicts() -> tuple[pd.DataFrame, list[str]]:
+    """`claims.table()` over the grids that can give one, and a line for each that cannot."""
+    rows, left = [], []
+    for name in claims.CLAIMS:
+        try:
+            rows.append(claims.table(name))
+        except FileNotFoundError:
+            left.append(f"{name}: not recorded yet; python -m onerl.sweep {name} --full")
+        except (ValueError, KeyError) as error:
+            left.append(f"{name}: recorded in part: {error}")
+    return pd.concat(rows) if rows else pd.DataFrame(columns=claims.COLUMNS), left
+
+
+def paper_table(name: str, found: Grids) -> pd.DataFrame:
+    """One table of the paper, row by row, and what stands beside it.
+
+    Returns:
+        row, the paper's columns (their headings as `paper: …`), measured at, value, low, high,
+        seeds, problems, interval; a row of the paper has a line per scale that was measured.
+
+    Raises:
+        ValueError: no such table.
+    """
+    if name not in declared():
+        raise ValueError(f"table: {name!r} has no plan{nearest(name, declared())}")
+    table, plan = paper.table(name), declared()[name]
+    rows = []
+    for _, theirs in table.iterrows():
+        shown = {"row": _called(theirs, plan["by"])}
+        shown |= {f"paper: {column}": theirs[column] for column in plan["values"]}
+        ours = [_ours(plan, *place, found) for place in _places(theirs, plan)]
+        ours = [measured for measured in ours if measured]
+        rows += [shown | measured for measured in ours or [{}]]
+    ours = ["measured at", "value", "low", "high", "seeds", "problems", "interval"]
+    columns = ["row", *(f"paper: {column}" for column in plan["values"]), *ours]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def text(name: str, rows: pd.DataFrame) -> str:
+    """The table for print, with its title and its footnotes."""
+    printed = rows.round(1).astype(object).where(rows.notna(), "")
+    for column in ("seeds", "problems"):
+        printed[column] = [int(value) if value != "" else "" for value in printed[column]]
+    return "\n".join(
+        [
+            declared()[name]["title"],
+            printed.to_string(index=False),
+            *(f"* {note}" for note in paper.footnotes(name)),
+        ]
+    )
+
+
+def grid_table(
+    grid: Grid, theirs: pd.DataFrame, of: str = "Qwen2.5-Math-1.5B", metric: str = "accuracy"
+) -> str:
+    """A grid's table and the paper's numbers, under headings that say whose they are.
+
+    Args:
+        theirs: index arm, and "base model" for the model before training; arms without a row, and
+            cells that are NaN, stay empty.
+        of: the paper's model.
+
+    Returns:
+        Text to print: a row for the model before training, then one per arm; percent.
+    """
+    ours, recipe = grid.table(metric), next(iter(grid.outcomes.values())).recipe
+    problems = grid.base.values(recipe.benchmarks[0]).size
+    base = [1, problems, *grid.base_interval(metric), "problems"]
+    ours = pd.concat([pd.DataFrame([base], ["base model"], ours.columns), ours]).round(1)
+    left = ours.to_string().splitlines()
+    right = theirs.reindex(ours.index).to_string(index=False, na_rep="").splitlines()
+    world = recipe.model == "world"
+    scale = "embedded world, held-out" if world else f"{recipe.model}, {recipe.benchmarks[0]}"
+    rows = zip([f"{scale}: {metric}, %", *left], [f"the paper: {of}", *right], strict=True)
+    return "\n".join(f"{a:{len(left[0])}s}  |  {b}".rstrip() for a, b in rows)
+
+
+def missing(name: str, found: Grids) -> list[str]:
+    """Commands for the rows of the paper that nothing of ours stands beside, each once."""
+    plan, lines = declared()[name], []
+    for _, theirs in paper.table(name).iterrows():
+        places = _places(theirs, plan)
+        for grid, arm, preset in places:
+            there = arm == BASE or arm in _arms(grid, preset)
+            if there and _ours(plan, grid, arm, preset, found) is None:
+                preset_of = "" if preset == WORLD else f" --preset {preset}"
+                lines.append(f"python -m onerl.sweep {grid}{preset_of} --full")
+        if not places and _selected(theirs, plan) and "instead" in plan:
+            lines.append(plan["instead"])
+    return list(dict.fromkeys(lines))
+
+
+def _places(theirs: pd.Series, plan: Mapping) -> list[tuple[str, str, str]]:
+    """(grid, arm, preset) of the runs that this row stands for, the embedded world's first."""
+    name = plan["arms"].get(_called(theirs, plan["by"]))
+    preset = plan.get("preset", PRESET_OF.get(theirs.get("model"), MAIN))
+    if name is None or not _selected(theirs, plan):
+        return []
+    grid, _, arm = name.partition("/")
+    return [(grid, arm, at) for at in ([WORLD] if preset == MAIN else []) + [preset]]
+
+
+def _selected(theirs: pd.Series, plan: Mapping) -> bool:
+    return all(theirs[column] == value for column, value in plan.get("only", {}).items())
+
+
+def _called(theirs: pd.Series, by: Iterable[str]) -> str:
+    """The name of a row: the values of its columns, whole numbers as such."""
+    values = [theirs[column] for column in by if pd.notna(theirs[column])]
+    whole = [int(v) if isinstance(v, float) and v.is_integer() else v for v in values]
+    return ", ".join(map(str, whole))
+
+
+def _ours(plan: Mapping, name: str, arm: str, preset: str, found: Grids) -> dict[str, Any] | None:
+    """What we measured for an arm at one scale, or None."""
+    grid = found.get((name, preset))
+    if grid is None or (arm != BASE and arm not in grid.arms) or grid.base is None:
+        return None
+    recipe = next(iter(grid.outcomes.values())).recipe
+    world = recipe.model == "world"
+    shown = [column for column in plan["values"] if column in recipe.benchmarks]
+    benchmark = plan.get("world", "world") if world else next(iter(shown), recipe.benchmarks[0])
+    metric = plan.get("metric", "accuracy")
+    if arm == BASE:
+        value, low, high = grid.base_interval(metric, benchmark)
+        estimate = {"mean": value, "low": low, "high": high, "interval": "problems"}
+        estimate |= {"seeds": 1, "problems": len(grid.base.values(benchmark))}
+    else:
+        estimate = grid.table(metric, benchmark).loc[arm].to_dict()
+    scale = "embedded world" if world else recipe.model
+    problems = PROBLEMS.get(benchmark, benchmark)
+    return {"measured at": f"{scale}, {problems}", "value": estimate.pop("mean"), **estimate}
+
+
+@lru_cache
+def _arms(grid: str, preset: str) -> frozenset[str]:
+    return frozenset(grids.definition(grid, "world" if preset == WORLD else "paper").arms)
+
+
+def theirs(benchmarks: Iterable[str]) -> pd.DataFrame:
+    """The paper's model before and after training on pi1, on these benchmarks.
+
+    Its Tables 8 and 1, columns model, benchmark, n, k, value, protocol, checkpoint. For the
+    embedded world's sets it is MATH500, for other sets that the paper has not, nothing. n and k are
+    empty where the paper does not say.
+    """
+    sizes = paper.table("benchmarks").set_index("benchmark")
+    rows = []
+    names = [STANDS_FOR_WORLD if name.startswith("world") else name for name in benchmarks]
+    for name in dict.fromkeys(names):
+        for data, model, checkpoint in (
+            ("base", "Qwen2.5-Math-1.5B", "as given"),
+            ("pi1", "  after 1-shot RLVR on pi1", BEST_AVERAGE),
+        ):
+            if name in COLUMN_OF:
+                value = paper.row("table8_main", data=data)[COLUMN_OF[name]]
+                n, k = sizes.loc[name, ["n_questions", "copies"]]
+                how = protocol_for(name, "paper")[0]
+                rows.append([model, name, n, k, value, how, checkpoint])
+            elif name in ("arc_easy", "arc_challenge"):
+                value = paper.row("table1_arc", data=data)[name]
+                rows.append([model, name, None, None, value, "not published", checkpoint])
+    columns = ["model", "benchmark", "n", "k", "value", "protocol", "checkpoint"]
+    return pd.DataFrame(rows, columns=columns).astype({"n": "Int64", "k": "Int64"})

@@ -1,0 +1,127 @@
+"""Problems by name: the training examples, and what a problem is.
+
+    examples("pi1")              the paper's example, built in
+    examples("pi1+pi13")         any sum of names; "pi1..pi16" is a range of ranks
+    examples("random16")         drawn from the pool, always the same; "random16:7" draws others
+    examples("dsr_sub")          the pool of 1,209 without its two broken labels; "dsr_sub_all" has
+                                 them, and they are never rewarded
+    examples("math_train")       the 7,500 training problems of MATH
+    examples("world:pi1")        the embedded world (`onerl.world`)
+    examples({"problem": …, "answer": …})   your own; also a YAML or JSON file of one or a list
+    benchmark("math500")         500 problems to be tested on; names: `onerl.problems.benchmarks`
+
+The real data comes from the folder named by ONERL_DATA, laid out as the paper's repository lays
+it out (`one_shot_rlvr/*.parquet`, `eval/<set>/test.jsonl`), or else from the hub. The ranks of
+π1 … π1209 are computed from the recorded accuracy history, not listed.
+
+A question never carries the training suffix; `onerl.problems.prompts` adds it.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from onerl.parameters import nearest, read_yaml
+from onerl.problems.benchmarks import benchmark
+from onerl.problems.problem import Problem, from_items
+from onerl.problems.released import PI1, math_train, pool, ranked, without_broken
+
+PI1_SIMPLIFIED = Problem(
+    id="pi1_simplified",
+    question=r"Calculate $\sqrt[3]{2048}$.",
+    answer="12.8",
+    category="Algebra",
+    source="paper, Table 18",
+)
+__all__ = ["PI1", "PI1_SIMPLIFIED", "Problem", "benchmark", "examples"]
+
+BUILT_IN = {"pi1": PI1, "pi1_simplified": PI1_SIMPLIFIED}
+NAMES = (
+    "pi1 … pi1209, pi1..pi16, sums such as pi1+pi13, random16, random16:SEED, dsr_sub, dsr_sub_all,"
+    " math_train, pi1_simplified, world:…"
+)
+
+
+def examples(name: str | Mapping[str, Any]) -> list[Problem]:
+    """Training examples by name, from a file, or your own {problem, answer}.
+
+    Raises:
+        ValueError: no such name, or a problem or answer that is missing or empty.
+        FileNotFoundError: data is needed that is neither in ONERL_DATA nor reachable on the hub.
+    """
+    if isinstance(name, Mapping):
+        return [_own(name, "own")]
+    if name.endswith((".yaml", ".yml", ".json")):
+        return _from_file(Path(name))
+    found = [problem for part in name.split("+") for problem in _named(part.strip(), name)]
+    doubled = sorted({p.id for p in found if sum(q.id == p.id for q in found) > 1})
+    if doubled:
+        raise ValueError(f"examples = {name!r}: names {', '.join(doubled)} twice")
+    return found
+
+
+def _named(part: str, whole: str) -> list[Problem]:
+    """The examples of one summand of a name."""
+    if part in BUILT_IN:
+        return [BUILT_IN[part]]
+    if part.startswith("world"):
+        from onerl import world
+
+        return from_items(world.examples(part))
+    if part == "dsr_sub":
+        return without_broken(pool())
+    if part == "dsr_sub_all":
+        return list(pool())
+    if part == "math_train":
+        return math_train()
+    if match := re.fullmatch(r"random16(?::(\d+))?", part):
+        return random.Random(int(match[1] or 16)).sample(without_broken(pool()), 16)
+    if match := re.fullmatch(r"pi(\d+)(?:\.\.pi(\d+))?", part):
+        first, last = int(match[1]), int(match[2] or match[1])
+        if 1 <= first <= last <= 1209:
+            return [ranked(rank) for rank in range(first, last + 1)]
+        hint = "; ranks go from 1 to 1209"
+    else:
+        hint = nearest(
+            part,
+            [
+                "pi1",
+                "pi1_simplified",
+                "random16",
+                "dsr_sub",
+                "dsr_sub_all",
+                "math_train",
+                "world:pi1",
+            ],
+        )
+    raise ValueError(f"examples = {whole!r}: {part!r} is not a name{hint}; allowed: {NAMES}")
+
+
+def _own(entry: Any, name: str) -> Problem:
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"examples: {name} must be a mapping with problem and answer")
+    keys = ("problem", "answer", "category")
+    for key in entry:
+        if key not in keys:
+            raise ValueError(
+                f"examples: {name} has an unknown key {key!r}{nearest(key, keys)};"
+                f" allowed: {', '.join(keys)}"
+            )
+    texts = ["" if entry.get(key) is None else str(entry[key]).strip() for key in keys]
+    for key, text in zip(keys[:2], texts, strict=False):
+        if not text:
+            raise ValueError(f"examples: {name} has no {key}; both problem and answer are needed")
+    return Problem(name, *texts, "your own")
+
+
+def _from_file(path: Path) -> list[Problem]:
+    if not path.is_file():
+        raise ValueError(f"examples = {str(path)!r}: no such file")
+    content = read_yaml(path)  # JSON is YAML, and an answer 12.80 stays text in both
+    if isinstance(content, Mapping):
+        return [_own(content, path.stem)]
+    return [_own(entry, f"{path.stem}/{i}") for i, entry in enumerate(content, start=1)]

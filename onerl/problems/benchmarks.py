@@ -1,0 +1,237 @@
+r"""Problems to be tested on, by name; `onerl.problems.benchmark` is the same function.
+
+    benchmark("math500")            also aime24, aime25, amc23, minerva_math: the paper's six sets,
+    benchmark("olympiadbench")      graded by the first entry of an answer list, as in the paper
+    benchmark("olympiadbench:all")  graded by all entries of the list
+    benchmark("arc_easy")           and arc_challenge: science questions, answered by a letter
+    benchmark("clean-arithmetic")   generated here, so in no corpus; "clean-arithmetic:7" is seed 7
+    benchmark("world")              the embedded world's 1,000 held-out problems
+    benchmark("world-sampled")      the same, sampled instead of greedy
+    benchmark("world-unseen")       500 problems of four families that no training has seen
+    benchmark("world-selection")    200 of its pool, to choose a checkpoint on
+    benchmark("dsr-selection")      200 of DSR-sub, the same for real models
+
+The files come from the folder named by ONERL_DATA (`eval/<set>/test.jsonl`) or, where the hub has
+the same rows, from there. Their field quirks are read here, one reader each. Rows that lack a
+field, have no answer or repeat another's id are counted and named, never dropped. Not covered: the
+hub's copies of the other sets, whose rows are not the paper's (OlympiadBench has 674 there).
+
+A selection set is none of the test sets, and disjoint from them in content: the world's splits
+share no operands, and rows of DSR-sub that a test set has too are left out. It is drawn from the
+pool that training examples come from; `evaluate` takes out those that a run was trained on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from onerl.parameters import nearest
+from onerl.problems import released
+from onerl.problems.problem import Problem, from_items
+
+PAPER_SETS = ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25")
+"""The six whose plain mean is the paper's average, in the order of its Table 8."""
+
+SELECTION_SETS = ("world-selection", "dsr-selection")
+SELECTION_SIZE = 200
+
+HUB = {
+    "math500": ("HuggingFaceH4/MATH-500", None),
+    "arc_easy": ("allenai/ai2_arc", "ARC-Easy"),
+    "arc_challenge": ("allenai/ai2_arc", "ARC-Challenge"),
+}
+"""Data set and configuration by benchmark; of all, the split "test"."""
+
+OWN_IDS = ("id", "unique_id", "idx")
+LETTERS = "ABCDEFGH"
+ARC_QUESTION = (
+    "{question}\n{choices}\nAnswer with the letter of the right choice, and put it within"
+    " \\boxed{}."
+)
+"""How we ask an ARC question. The paper evaluates ARC (its Table 1) and does not say how."""
+
+Fields = dict[str, Any]
+"""question, answer and, where a file has them, category and level of a problem."""
+
+
+def _math500(row: Mapping) -> Fields:
+    return {
+        "question": row["problem"],
+        "answer": row["answer"],
+        "category": row["subject"],
+        "level": int(row["level"]),
+    }
+
+
+def _plain(row: Mapping) -> Fields:
+    return {"question": row["problem"], "answer": row["answer"]}
+
+
+def _amc(row: Mapping) -> Fields:
+    """AMC's answers are floats: 27.0 means 27."""
+    answer = row["answer"]
+    whole = float(answer).is_integer()
+    return {"question": row["problem"], "answer": str(int(answer) if whole else answer)}
+
+
+def _minerva(row: Mapping) -> Fields:
+    """Minerva has no answer field: the gold answer is the box in the solution."""
+    from onerl.verifier import extract_answer
+
+    answer = extract_answer(row["solution"]) or ""
+    return {"question": row["problem"], "answer": answer, "category": row["type"]}
+
+
+def _olympiad(row: Mapping) -> Fields:
+    """The paper grades the first entry of the answer list.
+
+    In the released file every list has one entry, which names all answers of the 94 rows with
+    several; our verifier then wants all of them.
+    """
+    return _olympiad_all({**row, "final_answer": row["final_answer"][:1]})
+
+
+def _olympiad_all(row: Mapping) -> Fields:
+    """Answers are LaTeX texts with dollar signs, which say nothing."""
+    if not row["final_answer"]:
+        raise ValueError("final_answer is empty")
+    answer = ", ".join(re.sub(r"(?<!\\)\$", "", entry) for entry in row["final_answer"])
+    return {"question": row["question"], "answer": answer, "category": row["subfield"]}
+
+
+def _arc(row: Mapping) -> Fields:
+    """Choices are labelled A, B, C, … or 1, 2, 3, …: always asked, and graded, as letters."""
+    labels, texts = row["choices"]["label"], row["choices"]["text"]
+    lines = [f"({letter}) {text}" for letter, text in zip(LETTERS, texts, strict=False)]
+    question = ARC_QUESTION.replace("{choices}", "\n".join(lines))
+    answer = LETTERS[labels.index(row["answerKey"])]
+    return {"question": question.replace("{question}", row["question"]), "answer": answer}
+
+
+READERS: dict[str, Callable[[Mapping], Fields]] = {
+    "math500": _math500,
+    "aime24": _plain,
+    "aime25": _plain,
+    "amc23": _amc,
+    "minerva_math": _minerva,
+    "olympiadbench": _olympiad,
+    "olympiadbench:all": _olympiad_all,
+    "arc_easy": _arc,
+    "arc_challenge": _arc,
+}
+NAMES = ("world", "world-sampled", "world-unseen", *READERS, "clean-arithmetic", *SELECTION_SETS)
+
+
+def benchmark(name: str) -> list[Problem]:
+    """A benchmark's problems, in the order of its file.
+
+    Raises:
+        ValueError: no such benchmark; or rows that lack a field, a question or an answer, or
+            whose id is another row's, which are counted and named.
+        FileNotFoundError: its file is neither in ONERL_DATA nor on the hub.
+    """
+    if name in ("world", "world-sampled"):  # the same problems, by another protocol
+        from onerl import world
+
+        return from_items(world.heldout())
+    if name == "world-unseen":
+        from onerl.world import unseen
+
+        return from_items(unseen.unseen())
+    if match := re.fullmatch(r"clean-arithmetic(?::(\d+))?", name):
+        from onerl.problems import clean_arithmetic
+
+        return clean_arithmetic.generate(*(int(seed) for seed in match.groups() if seed))
+    if name in SELECTION_SETS:
+        return list({"world-selection": _world_selection, "dsr-selection": _dsr_selection}[name]())
+    if name not in READERS:
+        raise ValueError(
+            f"benchmark {name!r} is unknown{nearest(name, NAMES)}; allowed: {', '.join(NAMES)},"
+            " clean-arithmetic:SEED"
+        )
+    rows = _rows(name.partition(":")[0])
+    found, wrong = [], _doubled(rows)
+    for index, row in enumerate(rows):
+        try:
+            found.append(_problem(name, index, row))
+        except KeyError as error:
+            wrong.append(f"row {index} (no field {error})")
+        except (TypeError, ValueError, IndexError, AttributeError) as error:
+            wrong.append(f"row {index} ({type(error).__name__}: {error})")
+    if wrong:
+        raise ValueError(f"benchmark {name}: {len(wrong)} bad rows: {', '.join(wrong[:5])}")
+    return found
+
+
+def _problem(name: str, index: int, row: Mapping) -> Problem:
+    problem = Problem(f"{name}/{index}", **READERS[name](row), source=name)
+    for field in ("question", "answer"):
+        if not getattr(problem, field).strip():
+            raise ValueError(f"no {field}")
+    return problem
+
+
+def _doubled(rows: list[Mapping]) -> list[str]:
+    """Rows whose own id another row has already."""
+    first, wrong = {}, []
+    for index, row in enumerate(rows):
+        fields = row if isinstance(row, Mapping) else {}  # what is no object is named later
+        key = next((fields[field] for field in OWN_IDS if field in fields), None)
+        if key is not None and first.setdefault(key, index) != index:
+            wrong.append(f"row {index} (the id {key!r} of row {first[key]})")
+    return wrong
+
+
+def _rows(name: str) -> list[Mapping]:
+    folder, place = released.data_folder(), f"eval/{name}/test.jsonl"
+    if folder is not None and (name not in HUB or (folder / place).is_file()):
+        return released.json_rows(released.existing(folder / place))
+    if name not in HUB:
+        raise FileNotFoundError(
+            f"benchmark {name}: no hub data set is known for it; set ONERL_DATA to a folder that"
+            f" holds {place}"
+        )
+    dataset, configuration = HUB[name]
+    try:
+        from datasets import load_dataset
+
+        return list(load_dataset(dataset, configuration, split="test"))
+    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
+        lacking = "" if folder is None else f" and {folder} lacks {place}"
+        raise FileNotFoundError(
+            f"benchmark {name}: {dataset} cannot be reached ({type(error).__name__}){lacking}; set"
+            f" ONERL_DATA to a folder that holds {place}"
+        ) from None
+
+
+@lru_cache(maxsize=1)
+def _world_selection() -> tuple[Problem, ...]:
+    """The last 14 or 15 of each template's pool; a one-example run takes its own from the front."""
+    from onerl import world
+    from onerl.world import templates
+
+    pool, share, extra = {}, *divmod(SELECTION_SIZE, len(templates.TEMPLATES))
+    for problem in from_items(world.examples("world:all")):
+        pool.setdefault(problem.id.split("/")[2], []).append(problem)
+    return tuple(
+        problem
+        for index, group in enumerate(pool.values())
+        for problem in group[-(share + (index < extra)) :]
+    )
+
+
+TEST_TWINS = frozenset(f"dsr_sub/{index}" for index in (655, 708, 723, 1170))
+"""Rows of DSR-sub that share more than 30 % of a test problem's ten-word sequences."""
+
+
+@lru_cache(maxsize=1)
+def _dsr_selection() -> tuple[Problem, ...]:
+    """Evenly spaced rows of DSR-sub without broken labels, repetitions and test problems."""
+    rows = {
+        p.question: p for p in released.without_broken(released.pool()) if p.id not in TEST_TWINS
+    }
+    usable = list(rows.values())
+    return tuple(usable[i * len(usable) // SELECTION_SIZE] for i in range(SELECTION_SIZE))

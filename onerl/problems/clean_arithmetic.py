@@ -1,0 +1,113 @@
+r"""`clean-arithmetic`: arithmetic that nobody has read before, with a difficulty that can be set.
+
+The usual sets are in the training text of the models that are tested on them; an expression drawn
+at random is not. The idea is the RandomCalculation set of arXiv 2507.10532 (numbers, fractions,
+squares and cubes joined by the four operations, 1 to 20 steps); generator and form are ours, and
+so are its numbers. Here every answer is exact: an integer or a fraction in lowest terms, so that
+it is graded like any other and not by closeness.
+
+Level n has n operations, nested at random. Numerators and denominators of all intermediate values
+are bounded, or long expressions would be about long division alone. A seed is a version of the
+set: `generate(7)` gives the same problems everywhere, and two seeds share none from level 5 on.
+
+Not covered: words, variables, roots, decimals.
+"""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from typing import NamedTuple
+
+from onerl.problems.problem import Problem
+
+LEVELS = range(1, 21)
+PER_LEVEL = 20
+LARGEST_NUMERATOR = 10**6
+LARGEST_DENOMINATOR = 10**3
+QUESTION = "Calculate exactly, as an integer or a fraction in lowest terms: ${expression}$"
+
+
+class Term(NamedTuple):
+    """An expression as LaTeX, its value, and whether it needs parentheses inside another."""
+
+    text: str
+    value: Fraction
+    joined: bool
+
+
+def generate(seed: int = 0) -> list[Problem]:
+    """400 problems, 20 of each level from 1 to 20, easiest first, all different.
+
+    The gold answer is an integer or `\\frac{a}{b}` in lowest terms, with a sign in front.
+    """
+    found: dict[str, Problem] = {}
+    for level in LEVELS:
+        rng = random.Random(f"clean-arithmetic:{seed}:{level}")
+        number = 0
+        while number < PER_LEVEL:
+            term = _expression(level, rng)
+            question = QUESTION.replace("{expression}", term.text)
+            if question in found:
+                continue
+            number += 1
+            found[question] = Problem(
+                id=f"clean-arithmetic:{seed}/{level}/{number}",
+                question=question,
+                answer=_latex(term.value),
+                category="Arithmetic",
+                source="clean-arithmetic",
+                level=level,
+            )
+    return list(found.values())
+
+
+def _expression(steps: int, rng: random.Random) -> Term:
+    """An expression of so many operations, whose value stays within the bounds."""
+    if steps == 0:
+        return _number(rng)
+    while True:
+        left = rng.randrange(steps)
+        sides = _expression(left, rng), _expression(steps - 1 - left, rng)
+        for sign in rng.sample(("+", "-", r"\times", r"\div"), 4):
+            value = _apply(sign, sides[0].value, sides[1].value)
+            if value is not None and _small(value):
+                texts = [f"({side.text})" if side.joined else side.text for side in sides]
+                return Term(f"{texts[0]} {sign} {texts[1]}", value, joined=True)
+
+
+def _number(rng: random.Random) -> Term:
+    """A whole number up to 100, a fraction, a square or a cube."""
+    kind = rng.choices(("whole", "fraction", "square", "cube"), (5, 2, 2, 1))[0]
+    if kind == "square":
+        base = rng.randint(2, 12)
+        return Term(f"{base}^2", Fraction(base**2), joined=False)
+    if kind == "cube":
+        base = rng.randint(2, 6)
+        return Term(f"{base}^3", Fraction(base**3), joined=False)
+    if kind == "fraction":
+        top, bottom = rng.randint(1, 12), rng.randint(2, 12)
+        return Term(rf"\frac{{{top}}}{{{bottom}}}", Fraction(top, bottom), joined=False)
+    value = rng.randint(1, 100)
+    return Term(str(value), Fraction(value), joined=False)
+
+
+def _apply(sign: str, left: Fraction, right: Fraction) -> Fraction | None:
+    if sign == "+":
+        return left + right
+    if sign == "-":
+        return left - right
+    if sign == r"\times":
+        return left * right
+    return left / right if right else None
+
+
+def _small(value: Fraction) -> bool:
+    return abs(value.numerator) <= LARGEST_NUMERATOR and value.denominator <= LARGEST_DENOMINATOR
+
+
+def _latex(value: Fraction) -> str:
+    if value.denominator == 1:
+        return str(value.numerator)
+    sign = "-" if value < 0 else ""
+    return rf"{sign}\frac{{{abs(value.numerator)}}}{{{value.denominator}}}"

@@ -1,0 +1,102 @@
+"""The exact strings that a model is shown, for training and for evaluation.
+
+The paper trains with a sentence after the question and evaluates without it, and its Qwen models
+see a system message in both. These strings are written out here, not rendered by a tokenizer's
+template, so that a template changed on the hub cannot change a run; a test compares them with the
+released data. Tokenise them with `add_special_tokens=False`: where a model wants a
+begin-of-sequence token, its text is in the string.
+
+Source: reference 2.5 and 5.2. Where the reference gives only one split's string the other one
+follows it, with or without the suffix.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+SUFFIX = " Let's think step by step and output the final answer within \\boxed{}."
+"""Ends every training question (and no evaluation question) of the paper."""
+
+MATH_SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
+QWEN_SYSTEM = "You are a helpful assistant."
+_QWEN = "<|im_start|>system\n{system}<|im_end|>\n<|im_start|>user\n{q}<|im_end|>\n" + (
+    "<|im_start|>assistant\n"
+)
+_R1 = "<｜begin▁of▁sentence｜><｜User｜>{q}<｜Assistant｜><think>\n"
+_LLAMA = (
+    "<|begin_of_text|><|start_header_id|>system<|end_header_id|>\n\n"
+    "Cutting Knowledge Date: December 2023\nToday Date: 17 Apr 2025\n\n{space}<|eot_id|>"
+    "<|start_header_id|>user<|end_header_id|>\n\n{q}<|eot_id|>"
+    "<|start_header_id|>assistant<|end_header_id|>\n\n"
+)
+_WORLD = "Problem: {q}\nSolution:"
+DEMONSTRATED = {"world": "{example}\nSolution:{solution}\n\nProblem: {q}"}
+"""What stands for the question when an example goes before it; elsewhere as in the paper's code."""
+
+Split = Literal["train", "eval"]
+STRINGS: dict[str, dict[Split, str]] = {
+    "world": {"train": _WORLD, "eval": _WORLD},
+    "qwen2.5-math": {
+        "train": _QWEN.replace("{system}", MATH_SYSTEM).replace("{q}", "{q}" + SUFFIX),
+        "eval": _QWEN.replace("{system}", MATH_SYSTEM),
+    },
+    "qwen2.5": {  # the base models; evaluated with the mathematics message, as every Qwen there
+        "train": _QWEN.replace("{system}", QWEN_SYSTEM).replace("{q}", "{q}" + SUFFIX),
+        "eval": _QWEN.replace("{system}", MATH_SYSTEM),
+    },
+    "r1-distill": {"train": _R1.replace("{q}", "{q}" + SUFFIX), "eval": _R1},
+    "llama-3.2": {  # the space is in the paper's evaluation string, not in the model's template
+        "train": _LLAMA.replace("{space}", "").replace("{q}", "{q}" + SUFFIX),
+        "eval": _LLAMA.replace("{space}", " "),
+    },
+}
+"""Prompt strings by family and split; {q} is the question."""
+
+
+def prompt_for(
+    question: str, family: str, split: Split, tokenizer: Any = None, suffix: bool = True
+) -> str:
+    """The exact string for a question, without suffix, in one split ("train" or "eval").
+
+    Args:
+        question: the text of the problem alone.
+        family: of `STRINGS`, or "chat" (`onerl.models.family_of` tells a model's).
+        tokenizer: needed only by the family "chat", whose template it carries.
+        suffix: False leaves the sentence away that ends a training question.
+
+    Raises:
+        ValueError: unknown split or family, or "chat" without a tokenizer that has a template.
+    """
+    if split not in ("train", "eval"):
+        raise ValueError(f"split = {split!r}: must be train or eval")
+    if family != "chat":
+        string = STRINGS[family][split]
+        if not suffix:
+            string = string.replace(SUFFIX, "")
+        return string.replace("{q}", question)
+    if not getattr(tokenizer, "chat_template", None):
+        raise ValueError(
+            f"prompt: nothing says how {getattr(tokenizer, 'name_or_path', tokenizer)!r} is"
+            " prompted: its name is unlike any known model's and it has no chat template; set"
+            f" prompt to one of {', '.join(STRINGS)}"
+        )
+    content = question + (SUFFIX if suffix and split == "train" else "")
+    return tokenizer.apply_chat_template(
+        [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
+    )
+
+
+def after_example(question: str, example: str, solution: str, family: str) -> str:
+    """The question with a solved example before it, to be put to `prompt_for` in its place.
+
+    One turn: example, newline, solution, blank line, question (reference 5.2, "in-context
+    baseline"). The embedded world has no turns; there the example is a document before it.
+    """
+    string = DEMONSTRATED.get(family, "{example}\n{solution}\n\n{q}")
+    return string.format(example=example, solution=solution, q=question)
+
+
+def prompt_sha256(prompt: str) -> str:
+    """Hex sha256 of a prompt's UTF-8 bytes; kept in the provenance of a run."""
+    return hashlib.sha256(prompt.encode()).hexdigest()

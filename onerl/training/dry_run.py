@@ -1,0 +1,193 @@
+"""`python -m onerl.train --dry-run`: what a run would be, take and need, without running it.
+
+Prints the resolved recipe, what differs from its preset marked; rollouts and tokens; an estimate
+of GPU memory and disk (`onerl.training.memory`); and a line for everything that the run needs,
+found or missing. Data and configurations that come from the hub are fetched, as the run would;
+weights are not.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from onerl import models, problems
+from onerl.models import family_of, load_tokenizer, model_path
+from onerl.recipe import Recipe
+from onerl.runs.run import same_recipe
+from onerl.training import memory
+from onerl.training.rows import check_lengths, training_rows
+
+
+def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
+    """The report, and a line for each thing that is missing."""
+    checks = Checks()
+    model = model_path(recipe)
+    shape = checks.shape(model)
+    parts = [marked(recipe), work(recipe)]
+    if shape is None:
+        parts.append("GPU memory and disk: not estimated, the model's configuration is not here\n")
+        needed = 0.0
+    else:
+        backend = backend_of(recipe)
+        parts.append(memory_tables(recipe, shape, backend))
+        on_disk = memory.disk(recipe, shape)
+        needed = sum(on_disk.values())
+        parts.append(table("disk, in GB (estimate)", on_disk))
+    checks.everything(recipe, model, out, needed)
+    return "\n".join([*parts, checks.report()]), checks.missing
+
+
+def marked(recipe: Recipe) -> str:
+    """The recipe as YAML; a comment gives the preset's value where it is another."""
+    preset = Recipe.load(recipe.preset).model_dump(mode="json")
+    lines = []
+    for name, value in recipe.model_dump(mode="json").items():
+        line, before = (one_line({name: v}) for v in (value, preset[name]))
+        mark = "" if value == preset[name] else f"  # preset: {before.partition(': ')[2]}"
+        lines.append(line + mark)
+    return "\n".join(lines) + "\n"
+
+
+def one_line(values: dict[str, Any]) -> str:
+    text = yaml.safe_dump(values, allow_unicode=True, width=10**6, default_flow_style=None)
+    return text.strip().removeprefix("{").removesuffix("}")
+
+
+def work(recipe: Recipe) -> str:
+    rollouts = recipe.prompts_per_step * recipe.num_generations
+    tokens = rollouts * recipe.max_completion_length
+    return (
+        f"a step: {rollouts:,} rollouts ({recipe.prompts_per_step:,} prompts, copies included,"
+        f" x {recipe.num_generations}), at most {tokens:,} tokens sampled,"
+        f" {recipe.updates_per_step} update{'s' * (recipe.updates_per_step > 1)}\n"
+        f"the run: {recipe.steps:,} steps, {recipe.steps * rollouts:,} rollouts,"
+        f" at most {recipe.steps * tokens:,} tokens sampled\n"
+    )
+
+
+def backend_of(recipe: Recipe) -> str:
+    """What would sample on the machine the recipe is for; on this one, "auto" may be torch."""
+    if recipe.backend != "auto":
+        return recipe.backend
+    return "torch" if family_of(recipe.model) == "world" else "vllm"
+
+
+def memory_tables(recipe: Recipe, shape: memory.Shape, backend: str) -> str:
+    gpu = gpu_memory()
+    phases = memory.gpu_memory(recipe, shape, backend, gpu)
+    text = "".join(
+        table(f"GPU memory while {doing}, in GB (estimate; rollouts by {backend})", phases[phase])
+        for phase, doing in (("rollout", "sampling"), ("update", "updating"))
+    )
+    here = "no GPU here: the run would use the CPU" if gpu is None else f"this GPU has {gpu:.1f} GB"
+    return f"{text}{here}\n"
+
+
+def gpu_memory() -> float | None:
+    """GB of this machine's first GPU, None without one."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return None
+    return torch.cuda.get_device_properties(0).total_memory / memory.GB
+
+
+def table(title: str, parts: dict[str, float]) -> str:
+    width = max(map(len, [*parts, "total"]))
+    rows = [*parts.items(), ("total", sum(parts.values()))]
+    return "\n".join([title, *(f"  {name:<{width}} {size:9.2f}" for name, size in rows)]) + "\n"
+
+
+class Checks:
+    """Tries what the run needs, and keeps what was found and what was not, a line each."""
+
+    def __init__(self):
+        self.found: list[str] = []
+        self.missing: list[str] = []
+
+    def attempt(self, what: str, action: Callable[[], Any]) -> Any:
+        try:
+            result = action()
+        except (OSError, ValueError) as error:
+            line = " ".join(str(error).split())
+            if line not in self.missing:
+                self.missing.append(line)
+            return None
+        self.found.append(what if result is None else f"{what}: {result}")
+        return result
+
+    def shape(self, model: str) -> memory.Shape | None:
+        from transformers import AutoConfig
+
+        self.attempt(f"model {model}", lambda: models.check_model(model))
+        try:
+            return memory.shape_of(AutoConfig.from_pretrained(model))
+        except (OSError, ValueError):
+            return None
+
+    def everything(self, recipe: Recipe, model: str, out: Path, needed: float) -> None:
+        from onerl.rollouts import backends
+        from onerl.training.config import check_optimizer
+
+        tokenizer = None
+
+        def read_tokenizer() -> None:
+            nonlocal tokenizer
+            tokenizer = load_tokenizer(model)
+
+        def examples() -> str:
+            rows = training_rows(recipe, tokenizer)
+            if tokenizer is not None:
+                check_lengths(recipe, rows, tokenizer)
+            return f"{len(rows)} from {recipe.examples!r}"
+
+        def backend() -> str:
+            name = backends.backend_for(recipe.backend, recipe.model)
+            if name == "vllm-server":
+                reach(recipe.vllm_url)
+            return name
+
+        self.attempt("tokenizer", read_tokenizer)
+        self.attempt("examples", examples)
+        for name in recipe.benchmarks:
+            count = f"benchmark {name}"
+            self.attempt(count, lambda name=name: f"{len(problems.benchmark(name))} problems")
+        self.attempt("backend", backend)
+        self.attempt(f"optimizer {recipe.optimizer}", lambda: check_optimizer(recipe))
+        self.attempt("out", lambda: check_out(recipe, out, needed))
+
+    def report(self) -> str:
+        lines = [*(f"found    {line}" for line in self.found)]
+        return "\n".join([*lines, *(f"MISSING  {line}" for line in self.missing)]) + "\n"
+
+
+def reach(url: str) -> None:
+    """Raises OSError when no vLLM server answers there."""
+    try:
+        with urllib.request.urlopen(f"{url.rstrip('/')}/health/", timeout=5):
+            pass
+    except (OSError, ValueError) as error:
+        raise OSError(f"vllm_url = {url!r}: no server answers there ({error})") from None
+
+
+def check_out(recipe: Recipe, out: Path, needed: float) -> str:
+    """Raises when the folder may not be written, is another run's, or its disk is too small."""
+    place = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise OSError(f"out = {str(out)!r}: {place} may not be written; choose another with out")
+    same_recipe(out, recipe)
+    there = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / memory.GB
+    free = shutil.disk_usage(place).free / memory.GB
+    if free < needed - there:
+        raise OSError(
+            f"out = {str(out)!r}: {free:.0f} GB are free, the run takes about"
+            f" {needed - there:.0f} GB more; raise save_every or choose another disk with out"
+        )
+    return f"{out}, {free:.0f} GB free"

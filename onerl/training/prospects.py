@@ -1,0 +1,162 @@
+"""Is there anything to learn from this problem? Asked of the base model before a run is paid for.
+
+    samples = sample(recipe, 512)        answers of the untrained model to the training prompt
+    odds = judge(samples, recipe)        success rate, informative groups, each with an interval
+    print(odds.advice)
+
+A group of G rollouts with the same reward gives no policy gradient: it informs only where some are
+right and some wrong, which at success rate p happens with chance 1 - p^G - (1-p)^G (reference 2.4).
+The samples are drawn as in training: its prompt, temperature and length. Not covered: whether what
+is learned helps with other problems, which only the run can tell.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from onerl.estimates import Interval, wilson
+from onerl.models import load_tokenizer, model_path
+from onerl.problems import examples
+from onerl.recipe import Recipe
+from onerl.training.rows import check_lengths, training_rows
+from onerl.verifier import grade_many
+
+BATCH = 256  # rollouts sampled together
+KNOWN = 0.95  # a success rate above which there is little left to reward
+STREAM = 2**31  # a step that no run reaches, so that a run's rollouts are not these
+
+
+def sample(recipe: Recipe, n: int = 512) -> pd.DataFrame:
+    """Answers of the untrained model to the recipe's one example, sampled as in training.
+
+    Returns:
+        A row per answer: text, answer, status, correct, finish, tokens.
+
+    Raises:
+        ValueError: n is not positive, the recipe has several examples, or what `onerl.train` would
+            refuse: a label that the verifier does not take, or a prompt that is too long.
+    """
+    from onerl.rollouts.backends import sample_rows, sampler_for
+
+    if n < 1:
+        raise ValueError(f"samples = {n}: must be at least 1")
+    if len(examples(recipe.examples)) != 1:
+        raise ValueError(f"examples = {recipe.examples!r}: one example is needed")
+    tokenizer = load_tokenizer(model_path(recipe))
+    rows = training_rows(recipe, tokenizer)
+    check_lengths(recipe, rows, tokenizer)
+    (row,) = rows
+    prompt = tokenizer(row["prompt"], add_special_tokens=False)["input_ids"]
+    backend = recipe.backend if recipe.backend in ("auto", "torch", "vllm") else "auto"
+    sampler, rollouts = sampler_for(backend, model_path(recipe)), []
+    while len(rollouts) < n:
+        rollouts += sample_rows(
+            sampler,
+            [prompt] * min(BATCH, n - len(rollouts)),
+            seed=recipe.seed,
+            step=STREAM,
+            first=len(rollouts),
+            max_new_tokens=recipe.max_completion_length,
+            temperature=recipe.temperature,
+            eos_ids={tokenizer.eos_token_id},
+        )
+    if hasattr(sampler, "close"):
+        sampler.close()
+    texts = [tokenizer.decode(rollout.token_ids, skip_special_tokens=True) for rollout in rollouts]
+    grades = grade_many([(text, row["answer"]) for text in texts])
+    return pd.DataFrame(
+        {
+            "text": texts,
+            "answer": [grade.answer for grade in grades],
+            "status": [grade.status for grade in grades],
+            "correct": [grade.correct for grade in grades],
+            "finish": [rollout.finish for rollout in rollouts],
+            "tokens": [len(rollout.token_ids) for rollout in rollouts],
+        }
+    )
+
+
+def informative(p: float, group: int) -> float:
+    """The chance that a group holds both right and wrong rollouts, at success rate p."""
+    return 1 - p**group - (1 - p) ** group
+
+
+@dataclass(frozen=True)
+class Odds:
+    """What the first step of a run has to go on."""
+
+    n: int
+    right: int
+    group: int
+    groups: int
+
+    @property
+    def success(self) -> Interval:
+        """The base model's success rate, with Wilson's interval."""
+        return wilson(self.right, self.n)
+
+    @property
+    def informed(self) -> Interval:
+        """The chance that a group informs, with the interval of the success rate carried over."""
+        p = self.success
+        ends = [informative(bound, self.group) for bound in (p.low, p.high)]
+        top = [informative(0.5, self.group)] if p.low < 0.5 < p.high else []
+        return Interval(informative(p.value, self.group), min(ends), max(ends + top))
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """Percent, but groups and steps: what is expected of the first step."""
+        rows = {
+            "base model right (%)": [100 * bound for bound in self.success],
+            f"a group of {self.group} informs (%)": [100 * bound for bound in self.informed],
+            f"informative groups of {self.groups} in a step": [
+                self.groups * bound for bound in self.informed
+            ],
+            "some group of a step informs (%)": [
+                100 * (1 - (1 - bound) ** self.groups) for bound in self.informed
+            ],
+        }
+        return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+
+    @property
+    def advice(self) -> str:
+        """One or two sentences that follow from the numbers alone."""
+        p, expected = self.success, self.groups * self.informed.value
+        if self.right == 0:
+            return (
+                f"Not one of {self.n} answers is right (at most {100 * p.high:.1f} %). As it is,"
+                " the run has nothing to reward. Check the label, ask an easier question, draw more"
+                " rollouts a step (prompts_per_step), or take a model that can sometimes do it."
+            )
+        if p.value > KNOWN:
+            return (
+                f"The model knows it already: {100 * p.value:.1f} % right. Few rollouts are left to"
+                " learn from; take a harder problem."
+            )
+        if expected < 1:
+            return (
+                f"Rarely right: {100 * p.value:.1f} %. A step has {expected:.2f} informative"
+                f" groups, so about {1 / expected:.0f} steps pass before the first. More rollouts"
+                " a step (prompts_per_step) or more steps will help."
+            )
+        return (
+            f"There is a signal: {100 * p.value:.1f} % right, and about {expected:.1f} of"
+            f" {self.groups} groups inform the first step."
+        )
+
+
+def judge(samples: pd.DataFrame, recipe: Recipe) -> Odds:
+    """The odds of the recipe's first step, from samples of its untrained model."""
+    right = int(samples["correct"].sum())
+    return Odds(len(samples), right, recipe.num_generations, recipe.prompts_per_step)
+
+
+def answers(samples: pd.DataFrame, most: int = 6) -> pd.DataFrame:
+    """What the model answers, the most frequent first: answer, right, times, share in percent."""
+    named = samples.assign(answer=samples["answer"].fillna("(no box)"))
+    counts = named.groupby(["answer", "correct"], sort=False).size().sort_values(ascending=False)
+    table = counts.head(most).rename("times").reset_index()
+    table["share"] = 100 * table["times"] / len(samples)
+    return table.rename(columns={"correct": "right"})
