@@ -124,6 +124,8 @@ def family_of(model: Any) -> str:
     if name in STRINGS or name == "chat":
         return name
     folder = Path(name)
+    if folder == world.FOLDER:
+        return "world"
     if not folder.is_dir():
         return _family_of_template(None, name)
     for run in folder.resolve().parents[:2]:

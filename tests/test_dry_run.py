@@ -101,7 +101,7 @@ def test_each_missing_thing_is_one_line_and_the_exit_says_so(
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("ONERL_DATA", str(tmp_path / "data"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
-    monkeypatch.setattr("onerl.rollouts.find_spec", lambda name: None)
+    monkeypatch.setattr("onerl.rollouts.backends.find_spec", lambda name: None)
     with pytest.raises(SystemExit) as stop:
         command(own.replace(**change), tmp_path / "run", "--dry-run")
     assert stop.value.code == 1

@@ -64,7 +64,7 @@ def hardware() -> dict[str, Any]:
 
 def git_commit() -> dict[str, Any] | None:
     """Commit of the checkout that onerl is imported from, and whether it was changed since."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     try:
         commit, status = (
             subprocess.run(

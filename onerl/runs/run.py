@@ -33,7 +33,7 @@ def outputs_folder() -> Path:
 
     The same folder for papermill at the repository's root and for Jupyter in `notebooks/`.
     """
-    checkout = Path(__file__).parents[1]
+    checkout = Path(__file__).parents[2]
     return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "outputs"
 
 

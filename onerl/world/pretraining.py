@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from onerl.parameters import RecipeError, nearest, notebook_parameters
 from onerl.world import corpus
 
-FOLDER = Path(__file__).parent / "world_model"
+FOLDER = Path(__file__).parent / "model"
 
 
 @dataclass(frozen=True)
