@@ -13,10 +13,10 @@ False
 The story, one file each. Reading: `extract` finds the box, `spelling` and `tokens` read LaTeX,
 `remarks` drops what is said around the answer, `structure` finds its shape (list, tuple, interval,
 matrix, equation, text) as `node`s, `quantity` its unit, `expression` parses what is left. Deciding:
-`compare` by shape, `regions`, `values` and `units` part by part, with `evaluate` for what a tree is
+`compare` by shape, `regions`, `values` and `units` part by part, with `numeric` for what a tree is
 worth. Confirming: `engine`, `worker` and `symbolic`, in a process that can be killed. `grade`
 caches and reports. `policy` is the table of what counts as equal and why; `golds` and `selftest`
-guard a run; `paper_rules` and `paper_evaluation` restate the paper's own two graders, to be
+guard a run; `paper` restates the paper's own two graders, to be
 compared with.
 
 Importing this needs neither torch nor sympy; the worker starts with the first question that needs
@@ -33,8 +33,7 @@ from onerl.verifier.grade import (
     same_answer,
     verify,
 )
-from onerl.verifier.paper_evaluation import paper_eval_grader
-from onerl.verifier.paper_rules import paper_train_grader
+from onerl.verifier.paper import paper_eval_grader, paper_train_grader
 from onerl.verifier.policy import Policy
 from onerl.verifier.selftest import SelfTestError, self_test
 

@@ -8,8 +8,8 @@ tell apart. `Comparison.rule` names what decided; `policy.py` says why each rule
 
 from fractions import Fraction
 
-from onerl.verifier.evaluate import NoValueError
 from onerl.verifier.node import Node, is_name
+from onerl.verifier.numeric import NoValueError
 from onerl.verifier.regions import FLIPPED, region
 from onerl.verifier.structure import read
 from onerl.verifier.tokens import Token

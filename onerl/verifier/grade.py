@@ -22,10 +22,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from onerl.verifier import engine, paper_rules
+from onerl.verifier import engine
 from onerl.verifier.compare import Comparison
 from onerl.verifier.extract import MAX_ANSWER, extract
 from onerl.verifier.node import Node
+from onerl.verifier.paper import training
 from onerl.verifier.policy import DEFAULT, Policy
 from onerl.verifier.spelling import strip_wrapping
 from onerl.verifier.structure import read_answer
@@ -90,14 +91,14 @@ def grade_many(pairs: Iterable[tuple[str, str]], *, rules: str = "onerl") -> lis
 def grade(response: str, gold: str, *, rules: str = "onerl") -> Grade:
     """The verdict on one response, with the answer found, its status and the deciding rule.
 
-    `rules="paper"` restates the reward of the paper's code, for audits; see `paper_rules`.
+    `rules="paper"` restates the reward of the paper's code, for audits; see `paper.training`.
     Raises ValueError for unknown rules, and nothing else.
     """
     _check_rules(rules)
     if not isinstance(response, str):
         return Grade(False, None, "bad-input", "extraction")
     if rules == "paper":
-        answer, status = paper_rules.extract(response), "ok"
+        answer, status = training.extract(response), "ok"
         if answer is None:
             status = "no-answer"
     else:
@@ -133,7 +134,7 @@ def _verdict(answer: str, gold: str, rules: str) -> tuple[bool, str, str]:
 def _cached(answer: str, gold: str, rules: str) -> tuple[bool, str, str]:
     try:
         if rules == "paper":
-            correct, rule = paper_rules.same_answer(answer, gold)
+            correct, rule = training.same_answer(answer, gold)
             return correct, "ok", rule
         verdict = judge(answer, gold)
     except Exception as error:  # the contract: no string raises; a test keeps this branch unreached

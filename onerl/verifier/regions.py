@@ -2,8 +2,8 @@ r"""Sets of real numbers: intervals, unions, inequalities, and these without som
 
 import math
 
-from onerl.verifier.evaluate import NoValueError
 from onerl.verifier.node import Node, is_name
+from onerl.verifier.numeric import NoValueError
 from onerl.verifier.structure import read
 from onerl.verifier.tokens import Token
 from onerl.verifier.values import constant, infinite

@@ -11,8 +11,8 @@ from fractions import Fraction
 
 import mpmath
 
-from onerl.verifier import evaluate
-from onerl.verifier.evaluate import NoValueError
+from onerl.verifier import numeric
+from onerl.verifier.numeric import NoValueError
 
 _DIGITS = 60
 _AGREE = mpmath.mpf(10) ** -40
@@ -20,7 +20,7 @@ _NOTHING = mpmath.mpf(10) ** -48  # a difference this small after cancellation i
 
 
 class MpField:
-    """The numbers behind `evaluate.numeric`, with many digits."""
+    """The numbers behind `numeric.numeric`, with many digits."""
 
     mpmath.mp.dps = _DIGITS
     pi, e, i = mpmath.mpc(mpmath.pi), mpmath.mpc(mpmath.e), mpmath.mpc(0, 1)
@@ -50,13 +50,13 @@ class MpField:
 
 
 def same_trees(first: tuple, second: tuple) -> bool:
-    names = evaluate.variables(first) | evaluate.variables(second)
+    names = numeric.variables(first) | numeric.variables(second)
     agreed = 0
-    for floats in evaluate.sample_points((first, second), names):
+    for floats in numeric.sample_points((first, second), names):
         point = {name: mpmath.mpc(value) for name, value in floats.items()}
         try:
-            left = evaluate.numeric(first, point, MpField)
-            right = evaluate.numeric(second, point, MpField)
+            left = numeric.numeric(first, point, MpField)
+            right = numeric.numeric(second, point, MpField)
         except NoValueError:
             continue
         size = max(abs(left), abs(right))

@@ -11,9 +11,9 @@ import re
 from dataclasses import replace
 from fractions import Fraction
 
-from onerl.verifier import evaluate, units
-from onerl.verifier.evaluate import NoValueError
+from onerl.verifier import numeric, units
 from onerl.verifier.node import Node
+from onerl.verifier.numeric import NoValueError
 from onerl.verifier.policy import Policy
 from onerl.verifier.tokens import latex
 
@@ -75,7 +75,7 @@ class ValueComparison:
         first, second = gold.tree, answer.tree
         if first is None or second is None:
             return self._unparsed(gold, answer)
-        if not evaluate.variables(first) and evaluate.variables(second):
+        if not numeric.variables(first) and numeric.variables(second):
             answer = without_short_unit(answer)
             second = answer.tree
         if first == second:
@@ -98,10 +98,10 @@ class ValueComparison:
         return self._same_value(gold, answer, scaled, plain.tree)
 
     def _same_value(self, gold: Node, answer: Node, first: tuple, second: tuple) -> bool:
-        names = evaluate.variables(first) | evaluate.variables(second)
+        names = numeric.variables(first) | numeric.variables(second)
         if not names:
             try:
-                exact = evaluate.exact(first), evaluate.exact(second)
+                exact = numeric.exact(first), numeric.exact(second)
             except NoValueError:
                 pass
             else:
@@ -146,7 +146,7 @@ class ValueComparison:
     def _floats_agree(self, first: tuple, second: tuple, names: frozenset) -> bool:
         """False once floating point shows a difference; True when it cannot."""
         one_sided = compared = 0
-        for point in evaluate.sample_points((first, second), names):
+        for point in numeric.sample_points((first, second), names):
             left, right = _float(first, point), _float(second, point)
             if left is None or right is None:
                 one_sided += left is not right
@@ -186,14 +186,14 @@ class ValueComparison:
         """The constant c with second = c * first, or None."""
         if first is None or second is None:
             return None
-        names = evaluate.variables(first)
-        if names != evaluate.variables(second) or not names:
+        names = numeric.variables(first)
+        if names != numeric.variables(second) or not names:
             return None
         ratios = []
-        for point in evaluate.sample_points((first, second), names):
+        for point in numeric.sample_points((first, second), names):
             try:
-                below = evaluate.numeric(first, point)
-                ratios.append(evaluate.numeric(second, point) / below)
+                below = numeric.numeric(first, point)
+                ratios.append(numeric.numeric(second, point) / below)
             except (NoValueError, ZeroDivisionError, OverflowError):
                 continue
         if len(ratios) < 3 or abs(ratios[0].imag) > 1e-9 * abs(ratios[0]):
@@ -207,8 +207,7 @@ class ValueComparison:
 def _agree(first: tuple, second: tuple, *, opaque: bool = False) -> bool:
     """Whether two rational functions are equal, by their values in a finite field."""
     return all(
-        evaluate.modular(first, salt, opaque=opaque)
-        == evaluate.modular(second, salt, opaque=opaque)
+        numeric.modular(first, salt, opaque=opaque) == numeric.modular(second, salt, opaque=opaque)
         for salt in (1, 2)
     )
 
@@ -255,12 +254,12 @@ def difference(node: Node) -> tuple | None:
 
 
 def is_constant(node: Node) -> bool:
-    return node.kind == "value" and node.tree is not None and not evaluate.variables(node.tree)
+    return node.kind == "value" and node.tree is not None and not numeric.variables(node.tree)
 
 
 def exact_value(node: Node) -> Fraction | None:
     try:
-        return evaluate.exact(node.tree) if node.tree is not None else None
+        return numeric.exact(node.tree) if node.tree is not None else None
     except NoValueError:
         return None
 
@@ -284,7 +283,7 @@ def literal(node: Node) -> tuple[Fraction | None, int | None]:
 
 def _power_of_ten(tree: tuple) -> int | None:
     try:
-        power = evaluate.exact(tree[2])
+        power = numeric.exact(tree[2])
     except NoValueError:
         return None
     if tree[1][0] == "num" and tree[1][1] == 10 and power.denominator == 1 and abs(power) < 400:
@@ -294,12 +293,12 @@ def _power_of_ten(tree: tuple) -> int | None:
 
 def constant(node: Node) -> Fraction:
     """The value of a constant, exact or from floating point. Raises NoValueError."""
-    if node.tree is None or evaluate.variables(node.tree):
+    if node.tree is None or numeric.variables(node.tree):
         raise NoValueError
     exact = exact_value(node)
     if exact is not None:
         return exact
-    value = evaluate.numeric(node.tree, {})
+    value = numeric.numeric(node.tree, {})
     if abs(value.imag) > 1e-12 * abs(value):
         raise NoValueError
     return Fraction(value.real)
@@ -307,7 +306,7 @@ def constant(node: Node) -> Fraction:
 
 def _float(tree: tuple, point: dict) -> complex | None:
     try:
-        return evaluate.numeric(tree, point)
+        return numeric.numeric(tree, point)
     except NoValueError:
         return None
 
