@@ -158,4 +158,4 @@ def _symbolic(answer: str, gold: str) -> bool:
             return abs(values[0] - values[1]) <= TOLERANCE * max(map(abs, values))
     except (UnreadableError, NoValueError, RecursionError, OverflowError):
         return False
-    return engine.ask(("trees", *trees))[0] == "equal"
+    return engine.ask(tuple(trees))[0] == "equal"

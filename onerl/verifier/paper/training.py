@@ -136,7 +136,7 @@ def _value_equal(answer: str, gold: str) -> bool:
         return False
     if None not in values:
         return values[0] == values[1]
-    return engine.ask(("trees", *trees))[0] == "equal"
+    return engine.ask(tuple(trees))[0] == "equal"
 
 
 def _rational(tree: tuple) -> Fraction | None:
