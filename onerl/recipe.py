@@ -31,7 +31,15 @@ from onerl.parameters import (
     read_yaml,
     whole,
 )
+from onerl.verifier.rewards import REWARDS
 
+OwnReward = Annotated[
+    str,
+    Field(
+        pattern=r"^(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*$",
+        description="your own, as file.py:function or package.module:function",
+    ),
+]
 Benchmark = Literal[
     *("world", "math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench"),
     *("olympiadbench:all", "arc_easy", "arc_challenge", "clean-arithmetic"),
@@ -99,9 +107,9 @@ class Recipe(BaseModel):
     suffix: Flag = _field(
         True, "end the question with the paper's sentence", True, "data, reference 2.5"
     )
-    reward: Literal["outcome", "format", "random", "wrong"] = _field(
+    reward: Literal[*REWARDS] | OwnReward = _field(
         "outcome",
-        "1 for a right answer, for any boxed answer, by coin, or for a wrong boxed answer",
+        "what a rollout is paid: a name of onerl.verifier.rewards, or a function of your own",
         "outcome",
         "code",
     )
@@ -365,6 +373,8 @@ def allowed(name: str) -> str:
 
 
 def _in_words(schema: Mapping[str, Any]) -> str:
+    if "pattern" in schema:
+        return schema["description"]
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     if schema["type"] == "array":
