@@ -177,7 +177,7 @@ VALUES = {
 def test_what_is_no_reward_is_named_in_one_line(folder, value):
     (folder / "my_reward.py").write_text(SHORT.replace("{value}", value))
     with pytest.raises(ValueError, match="my_reward") as error:
-        check_reward(Recipe(reward="my_reward.py:other"), "12.8")
+        check_reward(Recipe(reward="my_reward.py:other"))
     assert str(error.value) == (
         f"reward = 'my_reward.py:other': returned {VALUES[value]}; must be a number from 0 to 1,"
         " on a response to example pi1"
@@ -260,7 +260,7 @@ def test_it_ends_with_a_training_that_is_killed(folder):
         "    while True: pass\n"
     )
     program = "import onerl; from onerl.training.rewards import check_reward as check;"
-    program += "check(onerl.Recipe(reward='slow.py:score'), '12.8')"
+    program += "check(onerl.Recipe(reward='slow.py:score'))"
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen([sys.executable, "-c", program], env=environment) as training:
         until = time.monotonic() + 60

@@ -74,7 +74,7 @@ def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
     return reward
 
 
-def check_reward(recipe: Recipe, answer: str) -> None:
+def check_reward(recipe: Recipe) -> None:
     """Try a function of one's own on the first example: a right answer, and none at all.
 
     Raises:
@@ -82,10 +82,11 @@ def check_reward(recipe: Recipe, answer: str) -> None:
     """
     if recipe.reward in REWARDS:
         return
-    problem = dataclasses.replace(problems.examples(recipe.examples)[0], answer=answer)
+    problem = problems.examples(recipe.examples)[0]
+    problem = dataclasses.replace(problem, answer=recipe.label or problem.answer)
     own = OwnReward(recipe.reward)
-    for response in (f"The answer is \\boxed{{{answer}}}.", ""):
-        own(problem, response, grade(response, answer), 0)
+    for response in (f"The answer is \\boxed{{{problem.answer}}}.", ""):
+        own(problem, response, grade(response, problem.answer), 0)
     own.close()
 
 
