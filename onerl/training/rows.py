@@ -11,6 +11,7 @@ from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
 from onerl.runs import provenance
 from onerl.training import processes
+from onerl.training.rewards import check_reward
 
 
 def checked_rows(recipe: Recipe, out: Path) -> list[dict[str, str]]:
@@ -21,6 +22,7 @@ def checked_rows(recipe: Recipe, out: Path) -> list[dict[str, str]]:
     verifier.self_test()  # a machine that grades wrongly must not train
     rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
+    check_reward(recipe)
     if not (out / "recipe.yaml").exists():
         provenance.write_provenance(out, recipe, [row["prompt"] for row in rows])
     return rows
