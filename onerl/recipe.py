@@ -34,6 +34,7 @@ from onerl.parameters import (
     whole,
 )
 from onerl.verifier.rewards import REWARDS
+from onerl.world import EMBEDDED, World, is_world, world_of
 
 OwnReward = Annotated[
     str,
@@ -341,6 +342,16 @@ class Recipe(BaseModel):
         """The same recipe with other values in the named fields, validated."""
         return type(self)(**{**self.model_dump(), **fields})
 
+    @property
+    def scale(self) -> Literal["world", "paper"]:
+        """World for the shipped base model and for any folder with a world.json, else paper."""
+        return "world" if is_world(self.model) else "paper"
+
+    @property
+    def world(self) -> World:
+        """The model's own world, which examples and benchmarks named "world…" are of."""
+        return world_of(self.model)
+
     def ablation(self, row: int) -> Recipe:
         """The paper's Table 5, rows 1 to 13: which loss terms are on, and which label is used.
 
@@ -356,13 +367,14 @@ class Recipe(BaseModel):
                 f"row = {row!r}: the paper's Table 5 has rows 1 to {len(table['rows'])}"
             ) from None
         role = values.pop("label")
-        return self.replace(**values, label=self._label(role, table["labels"], number))
+        return self.replace(**values, label=self._label(role, number))
 
-    def _label(self, role: str, labels: Mapping[str, Any], row: int) -> str | None:
+    def _label(self, role: str, row: int) -> str | None:
         if role == "right":
             return None  # the example's own answer, so that row 5 and the plain recipe are one run
-        if isinstance(self.examples, str) and self.examples in labels:
-            return labels[self.examples][role]
+        labels = labels_of(self.examples, self.world) if isinstance(self.examples, str) else {}
+        if role in labels:
+            return labels[role]
         raise RecipeError(
             f"row = {row}: needs a {role.replace('_', ' ')} label, which the paper chose only for"
             f" pi1 (and world:pi1), not for examples = {self.examples!r}; take row 5 and set label"
@@ -383,10 +395,11 @@ class Recipe(BaseModel):
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def labels_of(examples: str) -> dict[str, str]:
+def labels_of(examples: str, world: World = EMBEDDED) -> dict[str, str]:
     """Labels of the paper's Table 5 for an example, by kind: right, slightly_off, guessable, …
 
-    Raises:
-        KeyError: the example is neither pi1 nor world:pi1.
+    Empty for examples other than pi1 and world:pi1, for which the paper chose none.
     """
-    return read_yaml(params_folder() / "ablation.yaml")["labels"][examples]
+    if examples == "world:pi1" and world.pi1 != EMBEDDED.pi1:
+        return {"right": world.examples(examples)[0].answer, **world.labels}
+    return read_yaml(params_folder() / "ablation.yaml")["labels"].get(examples, {})

@@ -169,7 +169,7 @@ class Slurm:
                 ' the cluster, or with backend = "local"'
             )
         recipes = [task.job.recipe for task in waiting]
-        real = any(recipe.model != "world" for recipe in recipes)
+        real = any(recipe.scale == "paper" for recipe in recipes)
         settings = {
             "name": "onerl",
             "stderr_to_stdout": True,  # one log

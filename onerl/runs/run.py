@@ -2,6 +2,7 @@
 
     recipe.yaml        the resolved recipe      } both written before any work
     provenance.json    versions, git, hardware  }
+    world.json         of a world's model; every checkpoint has it too (`onerl.world`)
     metrics.jsonl      a row per optimiser step
     rollouts/          sampled answers and grades of the steps with a checkpoint
     checkpoints/       step-000000 (the base model), …: whole folders for `from_pretrained`
@@ -21,6 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
+
+from onerl.world import is_world, world_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,6 +106,11 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
     path = out / "recipe.yaml"
     if not path.exists():
         return
+    if is_world(out) and world_of(out) != recipe.world:
+        raise ValueError(
+            f"out = {str(out)!r}: holds a run in another world than that of model ="
+            f" {recipe.model!r} is now; choose another folder"
+        )
     with contextlib.suppress(ValueError):  # a field that this version no longer knows
         if Run(out).recipe.hash() == recipe.hash():
             return

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from onerl import models, problems
-from onerl.models import family_of, load_tokenizer, model_path
+from onerl.models import load_tokenizer, model_path
 from onerl.parameters import params_folder
 from onerl.recipe import Recipe
 from onerl.runs.run import same_recipe
@@ -93,7 +93,7 @@ def backend_of(recipe: Recipe) -> str:
     """What would sample on the machine the recipe is for; on this one, "auto" may be torch."""
     if recipe.backend != "auto":
         return recipe.backend
-    return "torch" if family_of(recipe.model) == "world" else "vllm"
+    return "torch" if recipe.scale == "world" else "vllm"
 
 
 def memory_tables(recipe: Recipe, shape: memory.Shape, backend: str) -> str:
@@ -180,8 +180,11 @@ class Checks:
         self.attempt("examples", examples)
         self.attempt("reward", reward)
         for name in recipe.benchmarks:
-            count = f"benchmark {name}"
-            self.attempt(count, lambda name=name: f"{len(problems.benchmark(name))} problems")
+
+            def count(name=name) -> str:
+                return f"{len(problems.benchmark(name, recipe.world))} problems"
+
+            self.attempt(f"benchmark {name}", count)
         self.attempt("backend", backend)
         self.attempt(f"optimizer {recipe.optimizer}", lambda: check_optimizer(recipe))
         self.attempt("out", lambda: check_out(recipe, out, needed))
