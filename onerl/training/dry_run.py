@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from onerl import models, problems
-from onerl.models import family_of, load_tokenizer, model_path
+from onerl.models import load_tokenizer, locate
 from onerl.recipe import Recipe
 from onerl.runs.run import same_recipe
 from onerl.training import memory
@@ -28,7 +28,7 @@ from onerl.training.rows import check_lengths, training_rows
 def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
     """The report, and a line for each thing that is missing."""
     checks = Checks()
-    model = model_path(recipe)
+    model = locate(recipe.model).name
     shape = checks.shape(model)
     parts = [marked(recipe), work(recipe)]
     if shape is None:
@@ -76,7 +76,7 @@ def backend_of(recipe: Recipe) -> str:
     """What would sample on the machine the recipe is for; on this one, "auto" may be torch."""
     if recipe.backend != "auto":
         return recipe.backend
-    return "torch" if family_of(recipe.model) == "world" else "vllm"
+    return "torch" if locate(recipe.model).format == "world" else "vllm"
 
 
 def memory_tables(recipe: Recipe, shape: memory.Shape, backend: str) -> str:
@@ -128,7 +128,7 @@ class Checks:
 
         self.attempt(f"model {model}", lambda: models.check_model(model))
         try:
-            return memory.shape_of(AutoConfig.from_pretrained(model))
+            return memory.shape_of(AutoConfig.from_pretrained(model, trust_remote_code=False))
         except (OSError, ValueError):
             return None
 
