@@ -190,7 +190,7 @@ def load_tokenizer(model: str):
 
     Raises:
         FileNotFoundError: it is nowhere to be had.
-        ValueError: a file of the folder is torn.
+        ValueError: a file of the folder is torn, or the tokenizer is not one of transformers.
     """
     from transformers import AutoTokenizer
 
@@ -200,6 +200,17 @@ def load_tokenizer(model: str):
         return AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except OSError:  # transformers explains at length, and a mistyped folder looks like a hub id
         raise _nowhere(model) from None
+    except Exception as error:  # tokenizers raises its own
+        text = _reason(error)
+        raise ValueError(f"model = {model!r}: its tokenizer cannot be loaded: {text}") from None
+
+
+def _reason(error: Exception) -> str:
+    """What a library says about a folder, in one line."""
+    text = " ".join(str(error).split())
+    if "trust_remote_code" in text:
+        return "it wants Python code of its own to be run (auto_map), which is never done"
+    return text[:300]
 
 
 def check_model(model: str) -> None:
@@ -267,10 +278,7 @@ def _check_weights(folder: Path, name: str) -> None:
             folder, output_loading_info=True, device_map="meta", trust_remote_code=False
         )
     except Exception as error:  # torch, safetensors and transformers each raise their own
-        text = " ".join(str(error).split())
-        if "trust_remote_code" in text:
-            text = "it wants Python code of its own to be run (auto_map), which is never done"
-        raise ValueError(f"{name}: {folder} cannot be loaded: {text[:300]}") from None
+        raise ValueError(f"{name}: {folder} cannot be loaded: {_reason(error)}") from None
     finally:
         logging.set_verbosity(before)
     for kind in ("missing", "unexpected", "mismatched"):

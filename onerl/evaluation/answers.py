@@ -245,7 +245,7 @@ class Kept:
             self._write()
             return
         self.parts = stored.pop("parts", None)
-        if self.parts is None:
+        if not isinstance(self.parts, dict):
             raise ValueError(
                 f"{folder}: its answers were kept without sums, by an older version; delete the"
                 " folder, or choose another one for out"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from onerl.estimates import Interval, wilson
-from onerl.models import locate
+from onerl.models import check_model, locate
 from onerl.problems import examples
 from onerl.recipe import Recipe
 from onerl.training.rows import check_lengths, training_rows
@@ -45,6 +45,7 @@ def sample(recipe: Recipe, n: int = 512) -> pd.DataFrame:
     if len(examples(recipe.examples)) != 1:
         raise ValueError(f"examples = {recipe.examples!r}: one example is needed")
     model = locate(recipe.model)
+    check_model(model.name)
     tokenizer = model.tokenizer
     rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
