@@ -15,7 +15,7 @@ import os
 from pathlib import Path
 
 from onerl import runs, verifier
-from onerl.models import model_path
+from onerl.models import locate
 from onerl.recipe import Recipe
 from onerl.runs import files
 from onerl.runs.run import same_recipe
@@ -84,7 +84,7 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     rows = processes.on_first(lambda: checked_rows(recipe, out))
     if not processes.is_first():
         verifier.self_test()  # of another machine, perhaps
-    trainer = OneShotTrainer(recipe, model_path(recipe), Dataset.from_list(rows), out)
+    trainer = OneShotTrainer(recipe, locate(recipe.model).name, Dataset.from_list(rows), out)
     trainer.add_callback(Reporter(recipe, progress))
 
     def begin() -> Path | None:

@@ -1,5 +1,6 @@
 """A killed run, started again, ends as if nothing had happened; damage is named and gone around."""
 
+import dataclasses
 import errno
 import json
 import logging
@@ -68,13 +69,12 @@ def die_in_rollouts(call):
 
     calls, draw = [], shared_prompt.SharedPromptSampler.sample
 
-    def sample(self, *arguments, **how):
+    def sample(self, prompts, request):
         calls.append(1)
         if len(calls) == call:
-            how["max_new_tokens"] = 3
-            draw(self, *arguments, **how)
+            draw(self, prompts, dataclasses.replace(request, max_new_tokens=3))
             die()
-        return draw(self, *arguments, **how)
+        return draw(self, prompts, request)
 
     shared_prompt.SharedPromptSampler.sample = sample
 

@@ -43,6 +43,7 @@ class Job:
         set_threads(self.recipe.threads)
         run = self._train()
         import onerl
+        from onerl.evaluation.protocols import Protocol
         from onerl.grids.finished import evaluated
         from onerl.runs.run import asked_steps, evaluation_folder
 
@@ -53,7 +54,7 @@ class Job:
                 report = onerl.evaluate(
                     (step, folders[step]),
                     self.recipe.benchmarks,
-                    max_completion_length=self.recipe.max_completion_length,
+                    protocol=Protocol(max_completion_length=self.recipe.max_completion_length),
                     limit=self.limit,
                     out=evaluation_folder(run, step),
                 )

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from onerl import models, problems
-from onerl.models import load_tokenizer, model_path
+from onerl.models import load_tokenizer, locate
 from onerl.parameters import params_folder
 from onerl.recipe import Recipe
 from onerl.runs.run import same_recipe
@@ -31,7 +31,7 @@ from onerl.training.rows import check_lengths, training_rows
 def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
     """The report, and a line for each thing that is missing."""
     checks = Checks()
-    model = model_path(recipe)
+    model = locate(recipe.model).name
     shape = checks.shape(model)
     parts = [marked(recipe), work(recipe)]
     if shape is None:
@@ -145,7 +145,7 @@ class Checks:
 
         self.attempt(f"model {model}", lambda: models.check_model(model))
         try:
-            return memory.shape_of(AutoConfig.from_pretrained(model))
+            return memory.shape_of(AutoConfig.from_pretrained(model, trust_remote_code=False))
         except (OSError, ValueError):
             return None
 

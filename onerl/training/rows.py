@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from onerl import models, problems, verifier
-from onerl.models import family_of, load_tokenizer, model_path
 from onerl.problems import labels, released
 from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
@@ -17,8 +16,11 @@ from onerl.training.rewards import check_reward
 def checked_rows(recipe: Recipe, out: Path) -> list[dict[str, str]]:
     """The training rows, once all that the run needs is there and its provenance is written."""
     processes.check_batch(recipe.prompts_per_step * recipe.num_generations, recipe.updates_per_step)
-    models.check_model(model_path(recipe))
-    tokenizer = load_tokenizer(model_path(recipe))
+    model = models.locate(recipe.model)
+    models.check_model(model.name)
+    if model.folder is None:  # of the hub: whole only once it is fetched, as the run would anyway
+        models.check_folder(model.files, f"model = {model.name!r}")
+    tokenizer = model.tokenizer
     verifier.self_test()  # a machine that grades wrongly must not train
     rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
@@ -34,7 +36,7 @@ def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
     `tokenizer` is needed only by a model that is prompted through its own chat template.
     """
     rows = []
-    family = family_of(recipe.model if recipe.prompt == "auto" else recipe.prompt)
+    wording = models.prompt_format(recipe.prompt, recipe.model)
     chosen = problems.examples(recipe.examples, recipe.world)
     if recipe.label_noise:
         chosen = labels.corrupted(chosen, recipe.label_noise, recipe.seed)
@@ -46,7 +48,7 @@ def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
                 f"label = {answer!r} of example {problem.id}: the verifier does not accept this"
                 " label as an answer to itself, so no rollout could ever be rewarded"
             )
-        prompt = prompt_for(problem.question, family, "train", tokenizer, recipe.suffix)
+        prompt = prompt_for(problem.question, wording, "train", tokenizer, recipe.suffix)
         rows.append({"id": problem.id, "prompt": prompt, "answer": answer})
     return rows
 

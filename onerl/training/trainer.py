@@ -121,7 +121,7 @@ class OneShotTrainer(GRPOTrainer):
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images
             )
         else:
-            backends.refresh(self.own_sampler, self.model)
+            self.own_sampler.sync(self.model)
             sampled = backends.sample_rows(
                 self.own_sampler,
                 prompt_ids,
