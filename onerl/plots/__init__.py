@@ -6,7 +6,7 @@
     plots.show(figure, folder / "figure.png", alt="What a reader who does not see it must know")
 
     style.py      palette, panels, levels, names at the lines, and how a notebook shows a figure
-    figures.py    curves, intervals, scatter, heat map, histogram; three figures used more than once
+    figures.py    curves, intervals, scatter, heat map, histogram; four figures used more than once
 
 Columns `value`, `low` and `high` are an estimate and its 95 % interval, as in the tables of
 `Report` and `Grid`. The paper's values (`paper=True`) are always vermilion diamonds and stand on
@@ -21,9 +21,11 @@ from onerl.plots.figures import (
     intervals,
     live,
     scatter,
+    small_multiples,
     training_curves,
 )
 from onerl.plots.style import (
+    PAPER,
     include,
     legend,
     level,
@@ -31,10 +33,12 @@ from onerl.plots.style import (
     name_lines,
     panels,
     png,
+    series_style,
     show,
 )
 
 __all__ = [
+    "PAPER",
     "beside",
     "curves",
     "heat_map",
@@ -49,6 +53,8 @@ __all__ = [
     "panels",
     "png",
     "scatter",
+    "series_style",
     "show",
+    "small_multiples",
     "training_curves",
 ]

@@ -5,12 +5,12 @@ An outer level of the index, as `pandas.concat({"before": a, "after": b})` makes
 Columns are `value`, `low` and `high`; without the last two no interval is drawn. Rows without a
 value have no mark, and a value without an interval has its mark alone.
 
-The last three functions are whole figures that more than one notebook shows.
+`beside`, `training_curves`, `small_multiples` and `live` are whole figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,13 +19,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from onerl.plots.style import (
+    BLACK,
     BLUE,
     GREEN,
     GREY,
     ORANGE,
     PAPER,
     PURPLE,
+    SKY,
     include,
+    legend,
     level,
     name_lines,
     panels,
@@ -76,19 +79,21 @@ def curves(axis: Axes, table: pd.DataFrame, paper: bool = False) -> None:
 def intervals(axis: Axes, table: pd.DataFrame, paper: bool = False) -> None:
     """Dots with intervals, a line per group from the top down, a marker per series on it.
 
+    A categorical level of series keeps the colours of series that a panel lacks.
+
     Args:
         table: index group, or (series, group); columns value, low, high.
         paper: whether these are the paper's values.
     """
-    groups = list(dict.fromkeys(table.index.get_level_values(-1)))
-    several = table.index.nlevels > 1 and len(set(table.index.get_level_values(0)))
-    offsets = np.linspace(-0.17, 0.17, several) if several and several > 1 else [0.0]
-    for offset, (style, name, rows) in zip(offsets, _series(table, paper), strict=True):
+    names = table.index.get_level_values(-1)
+    groups, series = list(dict.fromkeys(names)), list(_series(table, paper))
+    apart = 0.17 if names.has_duplicates else 0.0
+    offsets = np.linspace(-apart, apart, len(series)) if len(series) > 1 else [0.0]
+    for offset, (style, name, rows) in zip(offsets, series, strict=True):
         places = [groups.index(group) + offset for group in rows.index]
         _dots(axis, rows, rows["value"], places, "x", style, name)
     axis.set_yticks(range(len(groups)), groups)
     axis.set_ylim(len(groups) - 0.5, -0.5)
-    axis.grid(axis="x", visible=True)
 
 
 def scatter(axis: Axes, table: pd.DataFrame, x: str, paper: bool = False) -> None:
@@ -118,14 +123,17 @@ def heat_map(
         fmt="",
         vmin=limits[0],
         vmax=limits[1],
-        cmap=seaborn.light_palette(BLUE, as_cmap=True),
+        cmap=seaborn.light_palette(SKY, as_cmap=True),
         linewidths=1,
-        annot_kws={"fontsize": 9.5},
+        annot_kws={"fontsize": 9.5, "color": BLACK},
         cbar=bool(label),
         cbar_kws={"label": label} if label else None,
         ax=axis,
     )
     axis.tick_params(axis="y", rotation=0)
+    axis.grid(visible=False)
+    for name in axis.get_xticklabels():
+        name.set(rotation=40, ha="right", rotation_mode="anchor")
 
 
 def histogram(axis: Axes, table: pd.DataFrame, x: str, bins: Sequence[float]) -> None:
@@ -139,7 +147,7 @@ def histogram(axis: Axes, table: pd.DataFrame, x: str, bins: Sequence[float]) ->
         table,
         x=x,
         hue="verdict",
-        hue_order=list(VERDICTS),
+        hue_order=[verdict for verdict in VERDICTS if (table["verdict"] == verdict).any()],
         palette=VERDICTS,
         bins=bins,
         multiple="stack",
@@ -149,6 +157,9 @@ def histogram(axis: Axes, table: pd.DataFrame, x: str, bins: Sequence[float]) ->
         legend=False,
         ax=axis,
     )
+    shown = [verdict for verdict in VERDICTS if (table["verdict"] == verdict).any()]
+    for verdict, bars in zip(reversed(shown), axis.containers, strict=True):
+        bars.set_label(verdict)
     level(axis, table[x].mean(), "mean", vertical=True)
 
 
@@ -171,7 +182,7 @@ def beside(
     figure, (left, right) = panels(1, 2, height, title, sharey=True)
     intervals(left, ours)
     values = pd.to_numeric(paper)
-    intervals(right, values.reindex(ours.index).to_frame("value"), paper=True)
+    intervals(right, values.reindex(ours.index), paper=True)
     for name, value in levels.items():
         level(left, value, name, GREEN if "ceiling" in name else GREY, vertical=True)
     if "base model" in values:
@@ -189,7 +200,6 @@ def beside(
 def training_curves(
     metrics: pd.DataFrame,
     held_out: pd.DataFrame,
-    title: str,
     ceiling: float | None = None,
     benchmark: str = "world",
 ) -> Figure:
@@ -197,22 +207,56 @@ def training_curves(
 
     Args:
         metrics: `Run.metrics`: columns step and reward (0 to 1).
-        held_out: index step, 0 for the base model; columns value, low, high, in percent. Two
-            steps are drawn as two points: nothing was measured between them.
-        title: what the figure shows, as a sentence.
+        held_out: index step, 0 for the base model; columns value, low, high, in percent.
         ceiling: accuracy of the base model with the careful opening forced, in percent.
     """
-    figure, (axis,) = panels(height=3.8, title=title)
-    reward = 100 * metrics.set_index("step")[["reward"]].set_axis(["value"], axis=1)
-    curves(axis, pd.concat({f"held-out, {benchmark}": held_out, "training reward": reward}))
+    held_out = held_out.sort_index()
+    values, last = held_out["value"], held_out.index[-1]
+    title = f"Held-out accuracy: {values.iloc[0]:.0f} % at step {held_out.index[0]}"
+    figure, (axis,) = panels(height=3.8, title=f"{title}, {values[last]:.0f} % at step {last}")
+    reward = 100 * metrics.set_index("step")["reward"]
+    series = {f"held-out, {benchmark}": held_out, "training reward": reward.to_frame("value")}
+    curves(axis, pd.concat(series))
     if 0 in held_out.index:
-        level(axis, held_out["value"][0], "base model")
+        level(axis, values[0], "base model")
     if ceiling is not None:
         level(axis, ceiling, "elicitation ceiling", GREEN)
     axis.set(xlabel="training step", ylabel="accuracy (%), 95 % interval")
     include(axis, y=PERCENT)
     name_lines(axis)
     return figure
+
+
+def small_multiples(
+    kind: Callable[[Axes, pd.DataFrame], None],
+    tables: Mapping[str, pd.DataFrame | pd.Series],
+    title: str,
+    columns: int = 3,
+    height: float = 2.2,
+) -> tuple[Figure, list[Axes]]:
+    """A panel per table, all of one kind; the names of the series stand below the figure.
+
+    Args:
+        kind: `curves`, against the training step and from 0 up, or `intervals`, in percent.
+        tables: by the title of their panel.
+        title: what the figure shows, as a sentence.
+        columns: panels in a row, at most.
+        height: of a panel, in inches.
+    """
+    columns = min(columns, len(tables))
+    rows = -(-len(tables) // columns)
+    figure, axes = panels(rows, columns, rows * height + 0.6, title)
+    for axis in axes[len(tables) :]:
+        axis.remove()
+    axes = axes[: len(tables)]
+    for axis, (name, table) in zip(axes, tables.items(), strict=True):
+        kind(axis, table)
+        axis.set_title(name)
+        include(axis, **({"y": (0, 0)} if kind is curves else {"x": PERCENT}))
+        if kind is curves and axis in axes[-columns:]:
+            axis.set_xlabel("training step")
+    legend(max(axes, key=lambda axis: len(axis.get_legend_handles_labels()[1])))
+    return figure, axes
 
 
 def live(rows: Sequence[Sequence[float]], steps: int) -> Figure:
@@ -232,13 +276,19 @@ def live(rows: Sequence[Sequence[float]], steps: int) -> Figure:
     return figure
 
 
-def _series(table: pd.DataFrame, paper: bool) -> Iterator[tuple[dict, str | None, pd.DataFrame]]:
-    """Style, name and rows of each series, in the order of the table."""
+def _series(
+    table: pd.DataFrame | pd.Series, paper: bool
+) -> Iterator[tuple[dict, str | None, pd.DataFrame]]:
+    """Style, name and rows of each series, in the order of the table or of its categories."""
+    table = table.to_frame("value") if isinstance(table, pd.Series) else table
     if table.index.nlevels == 1:
         yield series_style(0, paper), None, table
         return
-    for number, name in enumerate(dict.fromkeys(table.index.get_level_values(0))):
-        yield series_style(number, paper), name, table.loc[name]
+    names = table.index.get_level_values(0)
+    order = names.categories if isinstance(names, pd.CategoricalIndex) else names.unique()
+    for number, name in enumerate(order):
+        if len(rows := table[names == name]):
+            yield series_style(number, paper), name, rows.droplevel(0)
 
 
 def _dots(axis: Axes, rows: pd.DataFrame, x, y, bars: str, style: dict, name=None) -> None:
@@ -258,7 +308,7 @@ def _dots(axis: Axes, rows: pd.DataFrame, x, y, bars: str, style: dict, name=Non
         legend=False,
         color=color,
         marker=style["marker"],
-        s=36,
+        s=28,
         linewidth=0,
         zorder=3,
     )

@@ -8,6 +8,7 @@ drawn twice and nothing has to be closed.
 from __future__ import annotations
 
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from PIL import Image
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 PURPLE, SKY, BLACK, GREY = "#CC79A7", "#56B4E9", "#000000", "#666666"
-COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK)  # of the series, in this order
+COLORS = (BLUE, ORANGE, GREEN, SKY, BLACK, PURPLE)  # of the series, in this order
 MARKERS = ("o", "s", "^", "v", "P", "X")
 DASHES = ("-", "-", "--", "-.", ":", (0, (6, 1, 1, 1)))
+PAPER_DASHES = (*DASHES[1:], (0, (1, 4)))
 PAPER = "the paper: Qwen2.5-Math-1.5B"
 WIDTH = 8.0  # inches; a notebook shows 100 pixels per inch
 DPI = 200
@@ -31,8 +33,6 @@ STYLE = {
     **seaborn.plotting_context("paper", font_scale=1.05),
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
     "grid.color": "#e4e4e4",
 }
 
@@ -42,8 +42,10 @@ def series_style(number: int, paper: bool = False) -> dict:
 
     The paper's series share colour and marker, whatever their number, and differ in line style.
     """
-    color, marker = (VERMILION, "D") if paper else (COLORS[number], MARKERS[number])
-    return {"color": color, "marker": marker, "linestyle": DASHES[number]}
+    number %= len(COLORS)
+    if paper:
+        return {"color": VERMILION, "marker": "D", "linestyle": PAPER_DASHES[number]}
+    return {"color": COLORS[number], "marker": MARKERS[number], "linestyle": DASHES[number]}
 
 
 def panels(
@@ -106,17 +108,17 @@ def logarithmic(axis: Axes) -> None:
 def name_lines(axis: Axes) -> None:
     """Write each line's label beside its right end, in its colour; no two labels overlap."""
     lines = [line for line in axis.get_lines() if not line.get_label().startswith("_")]
+    lines = [line for line in lines if len(line.get_ydata())]
     lines.sort(key=lambda line: line.get_ydata()[-1])
     axis.figure.draw_without_rendering()  # lays out, so that heights are known
     size = 9.0
-    gap = 1.3 * size / 72 * axis.figure.dpi / axis.bbox.height
+    gap = 1.35 * size / 72 * axis.figure.dpi / axis.bbox.height
     places = [_fraction(axis, line.get_ydata()[-1]) for line in lines]
-    for number in range(1, len(places)):
-        places[number] = max(places[number], places[number - 1] + gap)
-    top = 1.0
-    for number in reversed(range(len(places))):
-        places[number] = top = min(places[number], top)
-        top -= gap
+    for _ in range(100):  # move neighbours that touch apart, each by half of what is missing
+        for below, above in pairwise(range(len(places))):
+            missing = max(0.0, places[below] + gap - places[above])
+            places[below] -= missing / 2
+            places[above] += missing / 2
     for line, place in zip(lines, places, strict=True):
         axis.annotate(
             line.get_label(),
@@ -130,15 +132,12 @@ def name_lines(axis: Axes) -> None:
         )
 
 
-def legend(axis: Axes, columns: int = 3) -> None:
-    """The names of one panel's series below the whole figure."""
-    axis.figure.legend(
-        *axis.get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=columns,
-        frameon=False,
-        fontsize=9.5,
-    )
+def legend(axis: Axes, columns: int = 4) -> None:
+    """The names of one panel's series below the whole figure, if they have names."""
+    handles, names = axis.get_legend_handles_labels()
+    if names:
+        place = {"loc": "outside lower center", "ncols": columns, "frameon": False}
+        axis.figure.legend(handles, names, fontsize=9.5, **place)
 
 
 def png(figure: Figure, dpi: int = DPI) -> bytes:
@@ -147,6 +146,8 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
     The most frequent colours stay exactly what they are, so every flat area does; what is replaced
     by its nearest neighbour are rare shades at the edges of lines and letters.
     """
+    for axis in figure.axes:
+        axis.title.set_fontsize(10)
     drawn, small = BytesIO(), BytesIO()
     figure.savefig(drawn, format="png", dpi=dpi)
     pixels = np.asarray(Image.open(drawn).convert("RGB"), dtype=int)  # (height, width, 3)
@@ -166,7 +167,7 @@ def show(figure: Figure, path: str | Path, *, alt: str) -> display.Image:
     """Write the figure as a PNG, and return it for display as the last line of a cell.
 
     Args:
-        alt: what the figure shows, for readers who do not see it.
+        alt: what is drawn, for readers who do not see it; the figure's title is put before it.
 
     Raises:
         ValueError: alt is empty.
@@ -176,6 +177,7 @@ def show(figure: Figure, path: str | Path, *, alt: str) -> display.Image:
     path, data = Path(path), png(figure)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
+    alt = f"{figure.get_suptitle()}. {alt}"
     return display.Image(data, width=round(100 * figure.get_figwidth()), alt=alt)
 
 
