@@ -35,6 +35,7 @@ from onerl.plots.style import (
     series_style,
 )
 
+BASE = "base model"  # this series is grey, as its level is
 FEW = 25  # points of a curve that are few enough for a marker each
 PERCENT = (0.0, 100.0)
 VERDICTS = {"right": BLUE, "wrong": ORANGE, "truncated": PURPLE}
@@ -185,8 +186,8 @@ def beside(
     intervals(right, values.reindex(ours.index), paper=True)
     for name, value in levels.items():
         level(left, value, name, GREEN if "ceiling" in name else GREY, vertical=True)
-    if "base model" in values:
-        level(right, values["base model"], "base model", vertical=True)
+    if BASE in values:
+        level(right, values[BASE], BASE, vertical=True)
     for axis, text, label in (
         (left, panel, "accuracy (%), 95 % interval"),
         (right, PAPER, "MATH500 accuracy (%), best checkpoint"),
@@ -218,7 +219,7 @@ def training_curves(
     series = {f"held-out, {benchmark}": held_out, "training reward": reward.to_frame("value")}
     curves(axis, pd.concat(series))
     if 0 in held_out.index:
-        level(axis, values[0], "base model")
+        level(axis, values[0], BASE)
     if ceiling is not None:
         level(axis, ceiling, "elicitation ceiling", GREEN)
     axis.set(xlabel="training step", ylabel="accuracy (%), 95 % interval")
@@ -245,7 +246,9 @@ def small_multiples(
     """
     columns = min(columns, len(tables))
     rows = -(-len(tables) // columns)
-    figure, axes = panels(rows, columns, rows * height + 0.6, title)
+    groups = {tuple(table.index.get_level_values(-1).unique()) for table in tables.values()}
+    same = kind is intervals and len(groups) == 1
+    figure, axes = panels(rows, columns, rows * height + 0.6, title, sharey=same)
     for axis in axes[len(tables) :]:
         axis.remove()
     axes = axes[: len(tables)]
@@ -286,9 +289,11 @@ def _series(
         return
     names = table.index.get_level_values(0)
     order = names.categories if isinstance(names, pd.CategoricalIndex) else names.unique()
-    for number, name in enumerate(order):
+    colored = [name for name in order if name != BASE]
+    for name in order:
+        style = series_style(colored.index(name) if name != BASE else 0, paper)
         if len(rows := table[names == name]):
-            yield series_style(number, paper), name, rows.droplevel(0)
+            yield style | ({"color": GREY} if name == BASE else {}), name, rows.droplevel(0)
 
 
 def _dots(axis: Axes, rows: pd.DataFrame, x, y, bars: str, style: dict, name=None) -> None:

@@ -17,6 +17,7 @@ from IPython import display
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 from PIL import Image
 
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -99,10 +100,15 @@ def level(axis: Axes, value: float, label: str, color: str = GREY, vertical: boo
 def logarithmic(axis: Axes) -> None:
     """A logarithmic vertical axis, or from 0 up where nothing drawn is above 0."""
     heights = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.get_lines()])
-    if (heights > 0).any():
-        axis.set_yscale("log", nonpositive="mask")
-    else:
+    heights = heights[heights > 0]
+    if not len(heights):
         axis.set_ylim(-0.05, 1)
+        return
+    axis.set_yscale("log", nonpositive="mask")
+    steps = (1, 2, 5) if heights.max() < 100 * heights.min() else (1,)
+    axis.yaxis.set_major_locator(LogLocator(subs=steps))
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("")
 
 
 def name_lines(axis: Axes) -> None:
@@ -163,18 +169,19 @@ def png(figure: Figure, dpi: int = DPI) -> bytes:
     return small.getvalue()
 
 
-def show(figure: Figure, path: str | Path, *, alt: str) -> display.Image:
+def show(figure: Figure, path: str | Path, *, alt: str, dpi: int = DPI) -> display.Image:
     """Write the figure as a PNG, and return it for display as the last line of a cell.
 
     Args:
         alt: what is drawn, for readers who do not see it; the figure's title is put before it.
+        dpi: a notebook stays under 200 kB if a figure full of words or noise has 150.
 
     Raises:
         ValueError: alt is empty.
     """
     if not alt.strip():
         raise ValueError("alt: a figure needs a text for readers who do not see it, got none")
-    path, data = Path(path), png(figure)
+    path, data = Path(path), png(figure, dpi)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     alt = f"{figure.get_suptitle()}. {alt}"
