@@ -4,6 +4,7 @@ import errno
 import json
 import multiprocessing
 import os
+import shutil
 import stat
 from pathlib import Path
 
@@ -34,6 +35,18 @@ def recipe(tiny_model_dir):
         threads=1,
         backend="torch",
     )
+
+
+@pytest.fixture(scope="module")
+def whole(recipe, tmp_path_factory):
+    return train(recipe, tmp_path_factory.mktemp("whole") / "run", progress=False)
+
+
+@pytest.fixture
+def run(whole, tmp_path):
+    """A copy of the finished run."""
+    shutil.copytree(whole.path, tmp_path / "run")
+    return Run(tmp_path / "run")
 
 
 def everything(folder):
@@ -70,8 +83,8 @@ def test_a_folder_of_somebody_elses_is_refused_and_left_as_it_is(recipe, tmp_pat
 
 
 @pytest.mark.parametrize("name", ["checkpoints", "rollouts", "state", "metrics.jsonl", "DONE"])
-def test_nothing_is_written_or_removed_through_a_link(recipe, tmp_path, name):
-    run, theirs = train(recipe, tmp_path / "run", progress=False), tmp_path / "theirs"
+def test_nothing_is_written_or_removed_through_a_link(recipe, run, tmp_path, name):
+    theirs = tmp_path / "theirs"
     (run.path / name).rename(theirs)
     (run.path / name).symlink_to(theirs)
     (run.path / "DONE").unlink(missing_ok=True) if name != "DONE" else None
@@ -81,8 +94,7 @@ def test_nothing_is_written_or_removed_through_a_link(recipe, tmp_path, name):
     assert everything(tmp_path) == before
 
 
-def test_names_that_no_run_gives_stay_in_a_runs_folder(recipe, tmp_path):
-    run = train(recipe, tmp_path, progress=False)
+def test_names_that_no_run_gives_stay_in_a_runs_folder(recipe, run):
     theirs = [
         "checkpoints/step-000009.bak",
         "rollouts/.notes",
@@ -90,33 +102,31 @@ def test_names_that_no_run_gives_stay_in_a_runs_folder(recipe, tmp_path):
         "mine.ipynb",
     ]
     for name in theirs:
-        (tmp_path / name).write_text("mine")
-    (tmp_path / "DONE").unlink()
-    assert train(recipe, tmp_path, progress=False).done
+        (run.path / name).write_text("mine")
+    (run.path / "DONE").unlink()
+    assert train(recipe, run.path, progress=False).done
     assert all((run.path / name).read_text() == "mine" for name in theirs)
 
 
 @pytest.mark.parametrize(
     "name", ["checkpoints/step-000002/notes.txt", "state/step-000002/scaler.pt"]
 )
-def test_a_folder_that_holds_more_than_we_wrote_is_not_removed(recipe, tmp_path, name):
-    train(recipe, tmp_path, progress=False)
-    (tmp_path / name).write_text("mine")
-    (tmp_path / "DONE").unlink()
-    (tmp_path / "state/step-000002/optimizer.safetensors").write_bytes(b"")
-    before = everything(tmp_path / "checkpoints")
+def test_a_folder_that_holds_more_than_we_wrote_is_not_removed(recipe, run, name):
+    (run.path / name).write_text("mine")
+    (run.path / "DONE").unlink()
+    (run.path / "state/step-000002/optimizer.safetensors").write_bytes(b"")
+    before = everything(run.path / "checkpoints")
     with pytest.raises(ValueError, match=f"{name}: no file of this run.*; move it away"):
-        train(recipe, tmp_path, progress=False)
-    assert everything(tmp_path / "checkpoints") == before
+        train(recipe, run.path, progress=False)
+    assert everything(run.path / "checkpoints") == before
 
 
 @pytest.mark.parametrize("file", ["scaler.pt", "rng_state.pth", "optimizer.bin"])
-def test_a_strangers_file_in_a_state_is_named_and_not_loaded(recipe, tmp_path, file):
-    train(recipe, tmp_path, progress=False)
-    (tmp_path / "state/step-000002" / file).write_bytes(b"\x80")
-    (tmp_path / "DONE").unlink()
+def test_a_strangers_file_in_a_state_is_named_and_not_loaded(recipe, run, file):
+    (run.path / "state/step-000002" / file).write_bytes(b"\x80")
+    (run.path / "DONE").unlink()
     with pytest.raises(ValueError, match=rf"step-000002/{file}: no file of this run"):
-        train(recipe, tmp_path, progress=False)
+        train(recipe, run.path, progress=False)
 
 
 def test_a_file_and_a_link_to_nothing_are_refused_in_one_line(recipe, tmp_path):
@@ -149,7 +159,8 @@ def holder(tmp_path):
     process.start()
     assert ready.wait(30)
     yield process
-    release.set()
+    if process.is_alive():  # an event waits for a waiter that was killed
+        release.set()
     process.join()
 
 
@@ -178,14 +189,13 @@ def test_a_file_system_without_locks_says_what_to_do(recipe, tmp_path, monkeypat
         train(recipe, tmp_path / "run", progress=False)
 
 
-def test_a_finished_run_is_returned_where_nothing_can_be_written(recipe, tmp_path, monkeypatch):
-    train(recipe, tmp_path, progress=False)
+def test_a_finished_run_is_returned_where_nothing_can_be_written(recipe, run, monkeypatch):
 
     def refused(self, *_, **__):
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refused)
-    assert train(recipe, tmp_path, progress=False).done
+    assert train(recipe, run.path, progress=False).done
 
 
 def test_files_have_the_permissions_that_the_umask_gives(recipe, tmp_path):
@@ -215,8 +225,7 @@ def test_an_error_of_the_disk_names_the_file_and_what_to_do(tmp_path, error, sai
         raise error
 
 
-def test_what_killed_writers_left_goes_at_the_next_start(recipe, tmp_path):
-    run = train(recipe, tmp_path, progress=False)
+def test_what_killed_writers_left_goes_at_the_next_start(recipe, run):
     context = multiprocessing.get_context("fork")
     dead = context.Process(target=int)
     dead.start()
@@ -227,13 +236,13 @@ def test_what_killed_writers_left_goes_at_the_next_start(recipe, tmp_path):
     kept = [f"settings.json.{os.getpid()}.partial", "mine.partial", "settings.json"]
     for name in left + kept:
         (folder / name).write_text("")
-    (tmp_path / "state/step-000000").mkdir()  # between the last state and the removal of the old
-    (tmp_path / "checkpoints/.step-000001.partial").mkdir()
-    (tmp_path / "DONE").unlink()
-    train(recipe, tmp_path, progress=False)
+    (run.path / "state/step-000000").mkdir()  # between the last state and the removal of the old
+    (run.path / "checkpoints/.step-000001.partial").mkdir()
+    (run.path / "DONE").unlink()
+    train(recipe, run.path, progress=False)
     assert sorted(path.name for path in folder.iterdir()) == sorted(kept)
-    assert sorted(p.name for p in (tmp_path / "state").iterdir()) == ["step-000001", "step-000002"]
-    assert not list(tmp_path.glob("checkpoints/.*"))
+    assert sorted(p.name for p in (run.path / "state").iterdir()) == ["step-000001", "step-000002"]
+    assert not list(run.path.glob("checkpoints/.*"))
 
 
 def test_ctrl_c_ends_the_command_line_without_a_traceback(recipe, tmp_path, monkeypatch, capsys):
