@@ -77,7 +77,7 @@ def train_recording(recipe, out: Path, gradients: Path):
         for name, parameter in self.accelerator.unwrap_model(model).named_parameters():
             grad = parameter.grad
             found[name] = grad.full_tensor() if isinstance(grad, DTensor) else grad.clone()
-        if processes.is_first():
+        if processes.is_main():
             gradients.mkdir(exist_ok=True)
             save_file(found, gradients / f"{self._step}.safetensors")
         return total

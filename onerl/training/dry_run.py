@@ -22,7 +22,7 @@ from onerl import models, problems
 from onerl.models import load_tokenizer, locate
 from onerl.parameters import params_folder
 from onerl.recipe import Recipe
-from onerl.runs.run import same_recipe
+from onerl.runs import claim
 from onerl.training import memory
 from onerl.training.rewards import check_reward, reward_source
 from onerl.training.rows import check_lengths, training_rows
@@ -208,7 +208,8 @@ def check_out(recipe: Recipe, out: Path, needed: float) -> str:
     place = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise OSError(f"out = {str(out)!r}: {place} may not be written; choose another with out")
-    same_recipe(out, recipe)
+    claim.check_folder(out)
+    claim.same_recipe(out, recipe)
     there = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / memory.GB
     free = shutil.disk_usage(place).free / memory.GB
     if free < needed - there:

@@ -352,7 +352,7 @@ class OneShotTrainer(GRPOTrainer):
             checkpoints.save_checkpoint(self.out, step, policy, self.processing_class, weights)
             checkpoints.save_state(self.out, step, policy, moments, self.state)
 
-        processes.on_first(write)
+        processes.on_main_process(write)
 
     def _save_rollouts(self, step: int) -> None:
         logs = self._logs
