@@ -85,7 +85,7 @@ class OneShotTrainer(GRPOTrainer):
         self.remove_callback(PrinterCallback)
         policy = plain(self.accelerator.unwrap_model(self.model))
         self.vocabulary = policy.config.get_text_config().vocab_size
-        self.sharded = sharding.is_sharded(self.accelerator)
+        self.sharded = sharding.is_fsdp(self.accelerator)
         sharding.check(recipe, self.accelerator)
         self.own_sampler = sampling.training_sampler(recipe, policy, self)
 
@@ -152,7 +152,7 @@ class OneShotTrainer(GRPOTrainer):
         are None for the reference model.
         """
         cache, head = None, prompt
-        # checkpointing forbids a cache, and cut weights are whole only inside a call of `model`
+        # checkpointing forbids a cache; sharded weights are gathered only inside a call of `model`
         if len(prompt) > 1 and not self.args.gradient_checkpointing and not self.sharded:
             cache, head = DynamicCache(), prompt[-1:]
             backbone = self.accelerator.unwrap_model(model).get_decoder()
@@ -344,8 +344,8 @@ class OneShotTrainer(GRPOTrainer):
     def _save_checkpoint(self, model, trial):
         """Whole or invisible, in the layout of a run folder instead of TRL's."""
         step, policy = self.rollout_step, self.accelerator.unwrap_model(self.model)
-        weights = sharding.whole_weights(policy, self.accelerator)
-        moments = sharding.whole_moments(policy, self.optimizer, self.accelerator)
+        weights = sharding.gathered_weights(policy, self.accelerator)
+        moments = sharding.gathered_moments(policy, self.optimizer, self.accelerator)
 
         def write() -> None:
             self._save_rollouts(step)
