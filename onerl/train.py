@@ -75,8 +75,11 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     from onerl.training import checkpoints
     from onerl.training.config import check_optimizer
     from onerl.training.progress import Reporter
-    from onerl.training.trainer import OneShotTrainer
 
+    if recipe.method == "sft":
+        from onerl.training.sft import SolutionTrainer as Trainer
+    else:
+        from onerl.training.trainer import OneShotTrainer as Trainer
     check_optimizer(recipe)
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
@@ -84,7 +87,7 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     rows = processes.on_first(lambda: checked_rows(recipe, out))
     if not processes.is_first():
         verifier.self_test()  # of another machine, perhaps
-    trainer = OneShotTrainer(recipe, model_path(recipe), Dataset.from_list(rows), out)
+    trainer = Trainer(recipe, model_path(recipe), Dataset.from_list(rows), out)
     trainer.add_callback(Reporter(recipe, progress))
 
     def begin() -> Path | None:

@@ -23,6 +23,10 @@ def checked_rows(recipe: Recipe, out: Path) -> list[dict[str, str]]:
     rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
     check_reward(recipe)
+    if recipe.method == "sft":
+        from onerl.training.sft import solution  # loads torch
+
+        solution(recipe, rows[0]["answer"])
     if not (out / "recipe.yaml").exists():
         provenance.write_provenance(out, recipe, [row["prompt"] for row in rows])
     return rows
