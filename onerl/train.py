@@ -117,8 +117,11 @@ def _train(recipe: Recipe, run: runs.Run, progress: bool) -> None:
     from onerl.training import checkpoints
     from onerl.training.config import check_optimizer
     from onerl.training.progress import Reporter
-    from onerl.training.trainer import OneShotTrainer
 
+    if recipe.method == "sft":
+        from onerl.training.sft import SolutionTrainer as Trainer
+    else:
+        from onerl.training.trainer import OneShotTrainer as Trainer
     check_optimizer(recipe)
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
@@ -127,7 +130,7 @@ def _train(recipe: Recipe, run: runs.Run, progress: bool) -> None:
     if not processes.is_main():
         verifier.self_test()  # of another machine, perhaps
     model = locate(recipe.model).name
-    trainer = OneShotTrainer(recipe, model, Dataset.from_list(rows), run.path)
+    trainer = Trainer(recipe, model, Dataset.from_list(rows), run.path)
     trainer.add_callback(Reporter(recipe, progress))
     state = processes.on_main_process(
         lambda: checkpoints.begin(run, trainer.model, trainer.processing_class)

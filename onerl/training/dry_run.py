@@ -78,6 +78,8 @@ def one_line(values: dict[str, Any]) -> str:
 
 
 def work(recipe: Recipe) -> str:
+    if recipe.method == "sft":
+        return f"the run: {recipe.steps:,} steps of fine-tuning on one solution, no rollouts\n"
     rollouts = recipe.prompts_per_step * recipe.num_generations
     tokens = rollouts * recipe.max_completion_length
     return (
@@ -177,8 +179,17 @@ class Checks:
             return f"{recipe.reward}, sha256 {sha[:12]}" if sha else recipe.reward
 
         self.attempt("tokenizer", read_tokenizer)
+
+        def solution() -> str:
+            from onerl.training import sft
+
+            (row,) = training_rows(recipe, tokenizer)
+            return repr(sft.solution(recipe, row["answer"]))
+
         self.attempt("examples", examples)
         self.attempt("reward", reward)
+        if recipe.method == "sft":
+            self.attempt("solution", solution)
         for name in recipe.benchmarks:
 
             def count(name=name) -> str:

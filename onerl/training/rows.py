@@ -39,6 +39,10 @@ def started_rows(recipe: Recipe, run: runs.Run) -> list[dict[str, str]]:
     rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
     check_reward(recipe)
+    if recipe.method == "sft":
+        from onerl.training.sft import solution  # loads torch
+
+        solution(recipe, rows[0]["answer"])
     prompts, made_from = [row["prompt"] for row in rows], inputs(recipe, rows)
     restore_provenance(run)
     provenance.same_inputs(run.path, made_from, prompts)
