@@ -344,7 +344,7 @@ def test_the_command_line_says_what_is_wrong_in_one_line(folder, capsys):
         main(["--params", "tiny", "-p", "reward", "my_reward.py:broken", "--out", "run"])
 
 
-def test_a_failure_after_the_first_steps_stops_the_run_and_resumes_once_repaired(folder):
+def test_a_failure_after_the_first_steps_stops_the_run_and_a_repaired_reward_is_another(folder):
     (folder / "late.py").write_text(
         "calls = 0\ndef score(problem, response, grade):\n    global calls\n    calls += 1\n"
         "    return 1 / max(0, 6 - calls)\n"
@@ -353,7 +353,8 @@ def test_a_failure_after_the_first_steps_stops_the_run_and_resumes_once_repaired
     with pytest.raises(ValueError, match=r"score raised ZeroDivisionError: .* \(line 5\), on a"):
         train(recipe, folder / "run", progress=False)
     (folder / "late.py").write_text("def score(*_):\n    return 1\n")
-    assert train(recipe, folder / "run", progress=False).done
+    with pytest.raises(ValueError, match=r"other inputs, by sha256: reward \(\w+ then, \w+ now\)"):
+        train(recipe, folder / "run", progress=False)
 
 
 def test_the_example_of_the_docs_runs_as_written(tmp_path, monkeypatch):
