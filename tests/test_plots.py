@@ -233,10 +233,12 @@ def test_a_category_that_a_panel_lacks_keeps_the_colours_of_the_others():
 
 
 def test_the_base_model_is_grey_and_takes_no_colour_from_the_others():
-    series = pd.concat({name: table(1, index=["a"]) for name in ("base model", "after")})
-    base, after = draw("intervals", series).collections[1::2]
-    colors = [to_hex(dots.get_facecolor()[0]).upper() for dots in (base, after)]
-    assert colors == [style.GREY, style.BLUE]
+    series = pd.concat({name: table(1, index=["a"]) for name in ("base model", "a", "b")})
+    dots = [
+        dots for dots in draw("intervals", series).collections if dots.get_label() in series.index
+    ]
+    colors = [to_hex(mark.get_facecolor()[0]).upper() for mark in dots]
+    assert colors == [style.GREY, style.BLUE, style.ORANGE]
 
 
 def test_heat_maps_write_every_known_cell_in_black():
