@@ -232,6 +232,15 @@ def test_a_category_that_a_panel_lacks_keeps_the_colours_of_the_others():
     assert to_hex(dots.get_facecolor()[0]).upper() == style.ORANGE
 
 
+def test_the_base_model_is_grey_and_takes_no_colour_from_the_others():
+    series = pd.concat({name: table(1, index=["a"]) for name in ("base model", "a", "b")})
+    dots = [
+        dots for dots in draw("intervals", series).collections if dots.get_label() in series.index
+    ]
+    colors = [to_hex(mark.get_facecolor()[0]).upper() for mark in dots]
+    assert colors == [style.GREY, style.BLUE, style.ORANGE]
+
+
 def test_heat_maps_write_every_known_cell_in_black():
     values = pd.DataFrame([[100.0, 50.0], [np.nan, 0.0]], index=["A", "B"], columns=["A", "B"])
     _, (axis,) = plots.panels()
@@ -271,7 +280,7 @@ def test_the_papers_values_stand_in_a_panel_of_their_own():
         "elicitation ceiling 96.4",
     ]
     assert [text.get_text() for text in right.texts] == ["base model 36"]
-    assert right.get_title() == plots.PAPER
+    assert right.get_title().replace("\n", " ") == plots.PAPER
 
 
 def test_training_curves_show_the_reward_in_percent_and_name_every_level():

@@ -24,6 +24,7 @@ from onerl.plots.style import (
     GREEN,
     GREY,
     ORANGE,
+    OURS,
     PAPER,
     PURPLE,
     SKY,
@@ -144,11 +145,12 @@ def histogram(axis: Axes, table: pd.DataFrame, x: str, bins: Sequence[float]) ->
         table: columns x and verdict (right, wrong or truncated).
         bins: edges of the bars, in units of x.
     """
+    verdicts = [verdict for verdict in VERDICTS if (table["verdict"] == verdict).any()]
     seaborn.histplot(
         table,
         x=x,
         hue="verdict",
-        hue_order=[verdict for verdict in VERDICTS if (table["verdict"] == verdict).any()],
+        hue_order=verdicts,
         palette=VERDICTS,
         bins=bins,
         multiple="stack",
@@ -158,19 +160,12 @@ def histogram(axis: Axes, table: pd.DataFrame, x: str, bins: Sequence[float]) ->
         legend=False,
         ax=axis,
     )
-    shown = [verdict for verdict in VERDICTS if (table["verdict"] == verdict).any()]
-    for verdict, bars in zip(reversed(shown), axis.containers, strict=True):
+    for verdict, bars in zip(reversed(verdicts), axis.containers, strict=True):
         bars.set_label(verdict)
     level(axis, table[x].mean(), "mean", vertical=True)
 
 
-def beside(
-    ours: pd.DataFrame,
-    paper: pd.Series,
-    levels: Mapping[str, float],
-    title: str,
-    panel: str = "recorded: embedded world, held-out",
-) -> Figure:
+def beside(ours: pd.DataFrame, paper: pd.Series, levels: Mapping[str, float], title: str) -> Figure:
     """Accuracy of arms, ours with intervals on the left, the paper's on the right.
 
     Args:
@@ -179,7 +174,7 @@ def beside(
         levels: of the left panel, by name, such as the model before training; in percent.
         title: what the figure shows, as a sentence.
     """
-    height = 1.7 + 0.3 * len(ours)
+    height = 1.8 + 0.3 * len(ours)
     figure, (left, right) = panels(1, 2, height, title, sharey=True)
     intervals(left, ours)
     values = pd.to_numeric(paper)
@@ -188,12 +183,10 @@ def beside(
         level(left, value, name, GREEN if "ceiling" in name else GREY, vertical=True)
     if BASE in values:
         level(right, values[BASE], BASE, vertical=True)
-    for axis, text, label in (
-        (left, panel, "accuracy (%), 95 % interval"),
-        (right, PAPER, "MATH500 accuracy (%), best checkpoint"),
-    ):
+    texts = {"held-out accuracy (%)": OURS, "best MATH500 (%)": PAPER}
+    for axis, (label, text) in zip((left, right), texts.items(), strict=True):
         include(axis, x=PERCENT)
-        axis.set_title(text, pad=16)
+        axis.set_title(text.replace(": ", ":\n"), pad=16)  # narrow where names of arms are long
         axis.set_xlabel(label)
     return figure
 
@@ -289,11 +282,15 @@ def _series(
         return
     names = table.index.get_level_values(0)
     order = names.categories if isinstance(names, pd.CategoricalIndex) else names.unique()
-    colored = [name for name in order if name != BASE]
+    number = 0
     for name in order:
-        style = series_style(colored.index(name) if name != BASE else 0, paper)
+        style = series_style(number, paper)
+        if name == BASE:
+            style["color"] = GREY
+        else:
+            number += 1
         if len(rows := table[names == name]):
-            yield style | ({"color": GREY} if name == BASE else {}), name, rows.droplevel(0)
+            yield style, name, rows.droplevel(0)
 
 
 def _dots(axis: Axes, rows: pd.DataFrame, x, y, bars: str, style: dict, name=None) -> None:
