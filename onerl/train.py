@@ -64,8 +64,7 @@ def _run(recipe: Recipe, out: Path, progress: bool) -> runs.Run:
     if processes.on_main_process(lambda: _returned(run, recipe)):
         return run  # without the lock: it may lie on a read-only disk
     with only_run(out):
-        if not processes.on_main_process(lambda: _returned(run, recipe)):
-            _train(processes.on_main_process(lambda: begun_with(recipe, out)), run, progress)
+        _train(processes.on_main_process(lambda: begun_with(recipe, out)), run, progress)
     return run
 
 
@@ -96,7 +95,11 @@ def begun_with(recipe: Recipe, out: Path) -> Recipe:
     """The recipe with the settings that the run in `out` began with, where others change its bits.
 
     They are not part of a recipe's hash: `token_budget`, and on a CPU `threads`.
+
+    Raises:
+        ValueError: the folder holds the run of another recipe.
     """
+    claim.same_recipe(out, recipe)
     used = (provenance.read(out) or {}).get("used") or {}
     kept = {name: used[name] for name in ("token_budget", "threads") if used.get(name)}
     for name, value in kept.items():

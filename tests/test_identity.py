@@ -14,7 +14,7 @@ from onerl.runs import Run, provenance
 from onerl.runs.claim import same_recipe
 from onerl.train import train
 
-OWN = "- {problem: What is 1+1?, answer: '2'}\n"
+OWN = "- {problem: 'What is 1+1?', answer: '2'}\n"
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +74,11 @@ def unfinish(run, last=6):
 
 
 def other_problem(place):
-    (place / "own.yaml").write_text("- {problem: What is 5+5?, answer: '10'}\n")
+    (place / "own.yaml").write_text("- {problem: 'What is 5+5?', answer: '10'}\n")
 
 
 def other_answer(place):
-    (place / "own.yaml").write_text("- {problem: What is 1+1?, answer: '3'}\n")
+    (place / "own.yaml").write_text("- {problem: 'What is 1+1?', answer: '3'}\n")
 
 
 def other_weights(place):
@@ -227,7 +227,7 @@ def test_a_full_check_finds_a_flipped_bit_in_any_file(run):
 
 def test_a_recipe_of_another_run_that_is_damaged_is_refused(place, run):
     cut(run.path / "recipe.yaml")
-    with pytest.raises(ValueError, match="its recipe is damaged"):
+    with pytest.raises(ValueError, match=r"its recipe.yaml is damaged"):
         same_recipe(run.path, recipe_in(place, seed=5))
 
 

@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from onerl.parameters import RecipeError
 from onerl.problems.prompts import prompt_sha256
 from onerl.recipe import Recipe
 from onerl.runs import files, sums
@@ -78,15 +79,16 @@ def write_provenance(
         }
     files.write_text(out / FILE, sums.sealed(values))
     public = recipe.replace(vllm_url=masked([recipe.vllm_url])[0])
-    if first is None or not _readable(out / "recipe.yaml"):
+    if recipe_of(out) != recipe.hash():
         files.write_text(out / "recipe.yaml", public.to_yaml())
 
 
-def _readable(file: Path) -> bool:
+def recipe_of(out: Path) -> str | None:
+    """The hash of the recipe in a run's folder; None where it cannot be read."""
     try:
-        return bool(Recipe.load(file))
-    except ValueError:
-        return False
+        return Recipe.load(out / "recipe.yaml").hash()
+    except RecipeError:
+        return None
 
 
 def read(out: Path) -> dict[str, Any] | None:

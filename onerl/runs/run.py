@@ -22,8 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from onerl.runs import files, sums
-from onerl.runs.provenance import FILE as PROVENANCE
+from onerl.runs import files, provenance, sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -178,7 +177,7 @@ class Run:
         is infinite. Evaluations are not looked at.
         """
         found: list[tuple[str, float]] = []
-        for file in (PROVENANCE, MANIFEST):
+        for file in (provenance.FILE, MANIFEST):
             if (self.path / file).exists():
                 try:
                     sealed = sums.unsealed(self.path / file)
@@ -186,10 +185,10 @@ class Run:
                         found.append((name, float("inf")))
                 except (OSError, ValueError):
                     found.append((file, float("inf")))
-        try:
-            recipe = self.recipe
-        except ValueError:
+        kept, written = (provenance.read(self.path) or {}), provenance.recipe_of(self.path)
+        if written is None or kept.get("recipe_hash", written) != written:
             return [*found, ("recipe.yaml", float("inf"))]
+        recipe = self.recipe
         reached = max([step for step, _ in self.checkpoints], default=-1)
         last = recipe.steps if self.done else reached
         for step in [*range(0, last, recipe.save_every), last] if last >= 0 else []:

@@ -115,12 +115,19 @@ def same_inputs(recipe: Recipe, run: runs.Run) -> None:
         ValueError: naming the inputs that changed.
     """
     try:
+        if _is_gone(recipe.examples):
+            raise FileNotFoundError(recipe.examples)
         chat = prompt_family(recipe) == "chat"  # only it needs the tokenizer
         rows = training_rows(recipe, load_tokenizer(model_path(recipe)) if chat else None)
     except (FileNotFoundError, PermissionError):
         weights = weights_sum(model_path(recipe))
         return provenance.same_inputs(run.path, {"weights": weights} if weights else {}, [])
     provenance.same_inputs(run.path, inputs(recipe, rows), [row["prompt"] for row in rows])
+
+
+def _is_gone(examples: str | dict) -> bool:
+    named = isinstance(examples, str) and examples.endswith((".yaml", ".yml", ".json"))
+    return named and not Path(examples).exists()
 
 
 def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
