@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from onerl.recipe import Recipe
 
 METRICS, MANIFEST = "metrics.jsonl", "manifest.json"
+NEEDED = {"optimizer.safetensors", "trainer_state.json"}  # in the manifest of every state
 STEP = re.compile(r"step-(\d{6,})")
 
 
@@ -177,6 +178,9 @@ class Run:
         is infinite. Evaluations are not looked at.
         """
         found: list[tuple[str, float]] = []
+        for step, state in step_folders(self.path / "state"):
+            for path in state_damage(self.path, state, contents=step in contents):
+                found.append((path, 0))  # nothing but a resume needs it
         for file in (provenance.FILE, MANIFEST):
             if (self.path / file).exists():
                 try:
@@ -209,6 +213,17 @@ def checkpoint_damage(run: Path, step: int, contents: bool) -> list[str]:
     except (OSError, ValueError, KeyError):
         return [f"checkpoints/{folder.name}/{sums.SUMS}"]
     return sums.altered(run, kept, contents)
+
+
+def state_damage(run: Path, state: Path, contents: bool) -> list[str]:
+    """Paths, in the run's folder, of what a state lacks or has altered; its checkpoint aside."""
+    try:
+        manifest = json.loads((state / MANIFEST).read_text("utf-8"))
+        if not {f"state/{state.name}/{name}" for name in NEEDED} <= set(manifest):
+            return [f"state/{state.name}/{MANIFEST}"]
+        return sums.altered(run, manifest, contents)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return [f"state/{state.name}/{MANIFEST}"]
 
 
 def evaluation_folder(run: Run, step: int, name: str = "") -> Path:

@@ -27,14 +27,20 @@ from transformers import TrainerState
 from onerl import runs
 from onerl.rollouts.merged import has_adapters, merged_state, plain
 from onerl.runs import files, provenance, sums
-from onerl.runs.run import MANIFEST, METRICS, checkpoint_damage, folder_name, step_folders
+from onerl.runs.run import (
+    MANIFEST,
+    METRICS,
+    checkpoint_damage,
+    folder_name,
+    state_damage,
+    step_folders,
+)
 
 if TYPE_CHECKING:  # importing it takes two seconds
     from peft import PeftModel
 
 KEPT_STATES = 2
 ADAPTER = "adapter.safetensors"
-NEEDED = {"optimizer.safetensors", "trainer_state.json"}  # in every manifest
 OWN = re.compile(r"(?:step-(\d{6,})|\.step-\d{6,}(?:\.parquet)?\.(?:partial|former))(?:\.parquet)?")
 logger = logging.getLogger(__name__)
 
@@ -85,8 +91,7 @@ def save_state(
                 shutil.copyfile(run / name, folder / name)
         paths = {f"state/{target.name}/{p.name}": p for p in folder.iterdir()}
         checked = f"checkpoints/{target.name}/{sums.SUMS}"
-        manifest = {name: sums.file_sha256(p) for name, p in sorted(paths.items())}
-        manifest[checked] = sums.file_sha256(run / checked)
+        manifest = sums.measured(paths | {checked: run / checked})
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
     if damaged := damage(run, target):
         raise OSError(f"{damaged} does not read back as it was written; is the disk failing?")
@@ -101,16 +106,9 @@ def drop_old_states(run: Path) -> None:
 
 def damage(run: Path, state: Path) -> str | None:
     """The first file of a state, or of its checkpoint, that is missing or altered; None: whole."""
-    try:
-        manifest = json.loads((state / MANIFEST).read_text())
-        if not {f"state/{state.name}/{name}" for name in NEEDED} <= set(manifest):
-            return str(state / MANIFEST)
-        for name, expected in manifest.items():
-            if sums.file_sha256(run / name) != expected:
-                return str(run / name)
-    except (OSError, ValueError, TypeError) as error:
-        return str(getattr(error, "filename", None) or state / MANIFEST)
-    altered = checkpoint_damage(run, int(state.name.removeprefix("step-")), contents=True)
+    step = int(state.name.removeprefix("step-"))
+    altered = state_damage(run, state, contents=True)
+    altered = altered or checkpoint_damage(run, step, contents=True)
     return str(run / altered[0]) if altered else None
 
 
@@ -136,6 +134,7 @@ def resume_point(run: runs.Run) -> tuple[int, Path | None]:
         ValueError: the run is finished, and no state is left to make the damaged part of it again.
     """
     found, whole = run.damage(), whole_states(run.path)
+    found = [(path, step) for path, step in found if not path.startswith("state/")]  # named there
     oldest = whole[-1][0] if whole else 0
     again = [(path, step) for path, step in found if step > oldest]
     before = min([step for _, step in again], default=float("inf"))
