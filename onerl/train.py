@@ -51,8 +51,10 @@ def train(
         RuntimeError: the program with several processes failed.
     """
     out = Path(out) if out is not None else run_folder(recipe)
-    if (processes == 1 and config is None) or runs.Run(out).done:
+    if processes == 1 and config is None:
         return _run(recipe, out, progress)
+    if _returned(runs.Run(out), recipe):
+        return runs.Run(out)
     from onerl.training.launch import launch
 
     return launch(recipe, out, processes, config, progress)
@@ -101,6 +103,13 @@ def begun_with(recipe: Recipe, out: Path) -> Recipe:
     """
     claim.same_recipe(out, recipe)
     used = (provenance.read(out) or {}).get("used") or {}
+    began, now = used.get("processes", processes.count()), processes.count()
+    if began != now:
+        logger.warning(
+            "%d processes: the run began with %d, so its bits will not be those of a run that was"
+            " left alone",
+            *(now, began),
+        )
     kept = {name: used[name] for name in ("token_budget", "threads") if used.get(name)}
     for name, value in kept.items():
         if getattr(recipe, name) not in (value, None):

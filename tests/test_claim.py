@@ -109,9 +109,15 @@ def test_names_that_no_run_gives_stay_in_a_runs_folder(recipe, run):
 
 
 @pytest.mark.parametrize(
-    "name", ["checkpoints/step-000002/notes.txt", "state/step-000002/scaler.pt"]
+    "name",
+    [
+        "checkpoints/step-000002/notes.txt",
+        "state/step-000002/scaler.pt",
+        "checkpoints/step-000099/zebra.pt",
+    ],
 )
 def test_a_folder_that_holds_more_than_we_wrote_is_not_removed(recipe, run, name):
+    (run.path / name).parent.mkdir(exist_ok=True)
     (run.path / name).write_text("mine")
     (run.path / "DONE").unlink()
     (run.path / "state/step-000002/optimizer.safetensors").write_bytes(b"")

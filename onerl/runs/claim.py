@@ -27,10 +27,8 @@ EARLY = {
 }
 """What stands in a run's folder before its recipe does."""
 
-WRITTEN = EARLY | {
-    *("recipe.yaml", "metrics.jsonl", "rollouts", "checkpoints", "state", "evaluations", "DONE"),
-    "manifest.json",
-}
+FOLDERS = {"rollouts", "checkpoints", "state", "evaluations"}
+WRITTEN = EARLY | FOLDERS | {"recipe.yaml", "metrics.jsonl", "manifest.json", "DONE"}
 NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 PATIENCE = 1.0  # seconds to wait for the lock, which another process may hold to look at it
 
@@ -54,6 +52,11 @@ def check_folder(out: Path) -> None:
                 f"out = {str(out)!r}: {name} is a symbolic link, and a run writes and removes"
                 f" files there; {files.OTHER}"
             )
+        if name in WRITTEN and (out / name).is_dir() != (name in FOLDERS):
+            raise ValueError(
+                f"out = {str(out)!r}: {name} is a {'file' if name in FOLDERS else 'folder'}, and a"
+                f" run has something else under that name; move it away, or {files.OTHER}"
+            )
     if begun(out):
         return
     foreign = [n for n in names if n not in EARLY and not files.PARTIAL.fullmatch(n)]
@@ -66,12 +69,10 @@ def check_folder(out: Path) -> None:
 
 def begun(out: Path) -> bool:
     """Whether the folder holds a run: its recipe, or its provenance where that is damaged."""
-    if not (out / "recipe.yaml").is_file():
-        return False
-    try:
-        return {"model", "examples", "steps"} <= set(read_yaml(out / "recipe.yaml"))
-    except RecipeError:
-        return recorded_hash(out) is not None
+    with contextlib.suppress(RecipeError):
+        if {"model", "examples", "steps"} <= set(read_yaml(out / "recipe.yaml")):
+            return True
+    return recorded_hash(out) is not None
 
 
 def recorded_hash(out: Path) -> str | None:
@@ -88,9 +89,9 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
         ValueError: naming the fields, or what is wrong with the file.
     """
     path, ours = out / "recipe.yaml", recipe.model_dump(mode="json")
-    if not path.exists():
-        return
     written, recorded = provenance.recipe_of(out), recorded_hash(out)
+    if not path.exists() and recorded is None:
+        return
     theirs: Any = None
     with contextlib.suppress(RecipeError):
         read_yaml(path)  # refuses what is no recipe; here the numbers are wanted as such
@@ -104,7 +105,7 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
     if recipe.hash() in (written, recorded):
         return
     if not isinstance(theirs, dict) or (recorded and recorded != written):
-        raise ValueError(f"out = {str(out)!r}: its recipe.yaml is damaged; {files.OTHER}")
+        raise ValueError(f"out = {str(out)!r}: its recipe.yaml is lost or damaged; {files.OTHER}")
     differ = [
         f"{name} ({theirs.get(name)!r}, now {value!r})"
         for name, value in ours.items()

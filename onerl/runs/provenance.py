@@ -83,6 +83,17 @@ def write_provenance(
         files.write_text(out / "recipe.yaml", public.to_yaml())
 
 
+def write_recipe(file: Path, recipe: Recipe) -> None:
+    """A recipe file for a program that we start; for the owner alone where it has a password.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with files.atomic_file(file) as aside:
+        aside.touch(0o600 if masked([recipe.vllm_url]) != [recipe.vllm_url] else 0o666)
+        aside.write_text(recipe.to_yaml(), "utf-8")
+
+
 def recipe_of(out: Path) -> str | None:
     """The hash of the recipe in a run's folder; None where it cannot be read."""
     try:

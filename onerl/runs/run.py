@@ -19,10 +19,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from onerl.runs import files, provenance, sums
+from onerl.runs import claim, files, provenance, sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +68,18 @@ class Run:
     def done(self) -> bool:
         """Whether all steps are trained. What is damaged since, `verify` says."""
         return (self.path / "DONE").exists()
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keeps other processes from training here; see `onerl.runs.claim.lock` for what it raises.
+
+        The kernel lets go of it when the process ends, however it ends.
+        """
+        return claim.lock(self.path)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process is training in the folder."""
+        return claim.busy(self.path)
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -218,7 +231,8 @@ def checkpoint_damage(run: Path, step: int, contents: bool) -> list[str]:
 def state_damage(run: Path, state: Path, contents: bool) -> list[str]:
     """Paths, in the run's folder, of what a state lacks or has altered; its checkpoint aside."""
     try:
-        manifest = json.loads((state / MANIFEST).read_text("utf-8"))
+        manifest = sums.unsealed(state / MANIFEST)
+        manifest = manifest.get("files", manifest)
         if not {f"state/{state.name}/{name}" for name in NEEDED} <= set(manifest):
             return [f"state/{state.name}/{MANIFEST}"]
         return sums.altered(run, manifest, contents)

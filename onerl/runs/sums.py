@@ -71,8 +71,3 @@ def altered(root: Path, files: Mapping[str, list | str], contents: bool) -> list
         if not whole:
             found.append(name)
     return found
-
-
-def strangers(folder: Path, known: set[str]) -> list[Path]:
-    """What lies in `folder` under a name that is not `known`: files that a run did not write."""
-    return sorted(path for path in folder.iterdir() if path.name not in known)

@@ -11,8 +11,8 @@ are all there is to save.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
 import logging
 import re
 import shutil
@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # importing it takes two seconds
 KEPT_STATES = 2
 ADAPTER = "adapter.safetensors"
 OWN = re.compile(r"(?:step-(\d{6,})|\.step-\d{6,}(?:\.parquet)?\.(?:partial|former))(?:\.parquet)?")
+KINDS = re.compile(r"\.(?:jsonl?|safetensors|jinja|model)$|^(?:merges|vocab)\.txt$")
 logger = logging.getLogger(__name__)
 
 
@@ -91,8 +92,8 @@ def save_state(
                 shutil.copyfile(run / name, folder / name)
         paths = {f"state/{target.name}/{p.name}": p for p in folder.iterdir()}
         checked = f"checkpoints/{target.name}/{sums.SUMS}"
-        manifest = sums.measured(paths | {checked: run / checked})
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        manifest = {"files": sums.measured(paths | {checked: run / checked})}
+        (folder / MANIFEST).write_text(sums.sealed(manifest))
     if damaged := damage(run, target):
         raise OSError(f"{damaged} does not read back as it was written; is the disk failing?")
     drop_old_states(run)
@@ -203,8 +204,6 @@ def begin(run: runs.Run, model, tokenizer) -> Path | None:
     step, state = resume_point(run)
     if state is not None:
         refuse_strangers(state)  # transformers would load some of them
-    for file in ("DONE", MANIFEST):  # of a finished run that is damaged
-        (run.path / file).unlink(missing_ok=True)
     rewind(run.path, step, state)
     if checkpoint_damage(run.path, 0, contents=True) or state is None:
         refuse_strangers(run.path / "checkpoints" / folder_name(0))
@@ -232,10 +231,13 @@ def rewind(run: Path, step: int, state: Path | None) -> None:
     for kind in ("state", "checkpoints", "rollouts"):
         for path in (run / kind).glob("*"):
             match = OWN.fullmatch(path.name)
-            if match and (match[1] is None or int(match[1]) > step):
+            ours = match and path.name.endswith(".parquet") == (kind == "rollouts")
+            if match and (match[1] is None or (ours and int(match[1]) > step)):
                 dropped.append(path)
     for path in dropped:
         refuse_strangers(path)
+    for file in ("DONE", MANIFEST):  # of a finished run that is damaged
+        (run / file).unlink(missing_ok=True)
     for path in dropped:
         _remove(path)
     drop_old_states(run)
@@ -250,20 +252,20 @@ def rewind(run: Path, step: int, state: Path | None) -> None:
 def refuse_strangers(path: Path) -> None:
     """Refuse to remove a symbolic link, or a folder with a file that its sums do not name.
 
+    Where there are no sums, with a file that is of no kind that a checkpoint or state has.
+
     Raises:
         ValueError: naming it.
     """
-    strange = [path] if path.is_symlink() else []
+    known: set[str] = set()
     for name in (sums.SUMS, MANIFEST):
-        if not strange and (path / name).is_file():
-            try:
-                values = json.loads((path / name).read_text("utf-8"))
-            except ValueError:
-                continue
-            names = values.get("files", values) if isinstance(values, dict) else ()
-            known = {Path(entry).name for entry in names} | {name}
-            if len(known) > 1:
-                strange = sums.strangers(path, known)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            values = sums.unsealed(path / name)
+            known |= {Path(entry).name for entry in values.get("files", values)} | {name}
+    strange = [path] if path.is_symlink() else []
+    if path.is_dir() and not strange and not path.name.startswith("."):
+        inside = sorted(path.iterdir())
+        strange = [p for p in inside if p.name not in known and (known or not KINDS.search(p.name))]
     if strange:
         raise ValueError(
             f"{strange[0]}: no file of this run, and it stands where the run removes and writes;"
