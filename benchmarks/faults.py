@@ -185,7 +185,7 @@ def damages() -> Iterator[tuple]:
             for how in (flip, cut, empty, zeros, gone, turned):
                 yield kind, f"{name} {how.__name__}", name, on_run(how, name), done, {}
         yield kind, "last checkpoint gone", "", on_run(folder_gone, KEPT[3]), done, {}
-        yield kind, "all states gone", "", lambda p: shutil.rmtree(p / "run/state"), done, {}
+    yield kind, "all states gone", "", lambda p: shutil.rmtree(p / "run/state"), False, {}
 
 
 def on_run(how: Fault, name: str) -> Fault:

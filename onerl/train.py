@@ -63,9 +63,12 @@ def train(
 def _run(recipe: Recipe, out: Path, progress: bool) -> runs.Run:
     """As the only process of the run, or as one of those that a launcher started."""
     run = runs.Run(out)
+    finished = processes.on_main_process(lambda: run.done)
     if processes.on_main_process(lambda: _returned(run, recipe)):
         return run  # without the lock: it may lie on a read-only disk
     with only_run(out):
+        if not finished and processes.on_main_process(lambda: _returned(run, recipe)):
+            return run  # another process has just finished it
         _train(processes.on_main_process(lambda: begun_with(recipe, out)), run, progress)
     return run
 

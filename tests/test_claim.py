@@ -222,6 +222,8 @@ def test_files_have_the_permissions_that_the_umask_gives(recipe, tmp_path):
             RuntimeError('Io(Os { code: 27, kind: FileTooLarge, message: "File too large" })'),
             "larg",
         ),
+        (RuntimeError("I/O error: File too large (os error 27)"), "larger than a file may be"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full"),
         (OSError(errno.ESTALE, "Stale file handle"), "network file system has lost it"),
         (OSError(errno.EIO, "Input/output error"), "check it and start again"),
     ],
