@@ -51,8 +51,10 @@ def train(
         RuntimeError: the program with several processes failed.
     """
     out = Path(out) if out is not None else run_folder(recipe)
-    if (processes == 1 and config is None) or runs.Run(out).done:
+    if processes == 1 and config is None:
         return _run(recipe, out, progress)
+    if _returned(runs.Run(out), recipe):
+        return runs.Run(out)
     from onerl.training.launch import launch
 
     return launch(recipe, out, processes, config, progress)
@@ -61,11 +63,13 @@ def train(
 def _run(recipe: Recipe, out: Path, progress: bool) -> runs.Run:
     """As the only process of the run, or as one of those that a launcher started."""
     run = runs.Run(out)
+    finished = processes.on_main_process(lambda: run.done)
     if processes.on_main_process(lambda: _returned(run, recipe)):
         return run  # without the lock: it may lie on a read-only disk
     with only_run(out):
-        if not processes.on_main_process(lambda: _returned(run, recipe)):
-            _train(processes.on_main_process(lambda: begun_with(recipe, out)), run, progress)
+        if not finished and processes.on_main_process(lambda: _returned(run, recipe)):
+            return run  # another process has just finished it
+        _train(processes.on_main_process(lambda: begun_with(recipe, out)), run, progress)
     return run
 
 
@@ -96,8 +100,19 @@ def begun_with(recipe: Recipe, out: Path) -> Recipe:
     """The recipe with the settings that the run in `out` began with, where others change its bits.
 
     They are not part of a recipe's hash: `token_budget`, and on a CPU `threads`.
+
+    Raises:
+        ValueError: the folder holds the run of another recipe.
     """
+    claim.same_recipe(out, recipe)
     used = (provenance.read(out) or {}).get("used") or {}
+    began, now = used.get("processes", processes.count()), processes.count()
+    if began != now:
+        logger.warning(
+            "%d processes: the run began with %d, so its bits will not be those of a run that was"
+            " left alone",
+            *(now, began),
+        )
     kept = {name: used[name] for name in ("token_budget", "threads") if used.get(name)}
     for name, value in kept.items():
         if getattr(recipe, name) not in (value, None):

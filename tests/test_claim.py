@@ -109,9 +109,15 @@ def test_names_that_no_run_gives_stay_in_a_runs_folder(recipe, run):
 
 
 @pytest.mark.parametrize(
-    "name", ["checkpoints/step-000002/notes.txt", "state/step-000002/scaler.pt"]
+    "name",
+    [
+        "checkpoints/step-000002/notes.txt",
+        "state/step-000002/scaler.pt",
+        "checkpoints/step-000099/zebra.pt",
+    ],
 )
 def test_a_folder_that_holds_more_than_we_wrote_is_not_removed(recipe, run, name):
+    (run.path / name).parent.mkdir(exist_ok=True)
     (run.path / name).write_text("mine")
     (run.path / "DONE").unlink()
     (run.path / "state/step-000002/optimizer.safetensors").write_bytes(b"")
@@ -216,6 +222,8 @@ def test_files_have_the_permissions_that_the_umask_gives(recipe, tmp_path):
             RuntimeError('Io(Os { code: 27, kind: FileTooLarge, message: "File too large" })'),
             "larg",
         ),
+        (RuntimeError("I/O error: File too large (os error 27)"), "larger than a file may be"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full"),
         (OSError(errno.ESTALE, "Stale file handle"), "network file system has lost it"),
         (OSError(errno.EIO, "Input/output error"), "check it and start again"),
     ],

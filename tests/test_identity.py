@@ -12,9 +12,9 @@ from test_train import rows, sums
 from onerl.recipe import Recipe
 from onerl.runs import Run, provenance
 from onerl.runs.claim import same_recipe
-from onerl.train import train
+from onerl.train import begun_with, train
 
-OWN = "- {problem: What is 1+1?, answer: '2'}\n"
+OWN = "- {problem: 'What is 1+1?', answer: '2'}\n"
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +74,11 @@ def unfinish(run, last=6):
 
 
 def other_problem(place):
-    (place / "own.yaml").write_text("- {problem: What is 5+5?, answer: '10'}\n")
+    (place / "own.yaml").write_text("- {problem: 'What is 5+5?', answer: '10'}\n")
 
 
 def other_answer(place):
-    (place / "own.yaml").write_text("- {problem: What is 1+1?, answer: '3'}\n")
+    (place / "own.yaml").write_text("- {problem: 'What is 1+1?', answer: '3'}\n")
 
 
 def other_weights(place):
@@ -130,6 +130,13 @@ def test_settings_that_change_the_bits_stay_as_the_run_began(place, run, caplog)
     assert provenance.read(run.path)["resumed"][-1]["used"]["token_budget"] == 100
 
 
+def test_another_number_of_processes_is_said_to_change_the_bits(place, run, caplog, monkeypatch):
+    monkeypatch.setattr("onerl.training.processes.count", lambda: 2)
+    with caplog.at_level(logging.WARNING, logger="onerl"):
+        begun_with(recipe_in(place), run.path)
+    assert "2 processes: the run began with 1, so its bits will not be those" in caplog.text
+
+
 def test_every_start_is_kept(place, run):
     first = provenance.read(run.path)
     (run.path / "provenance.json").write_text(json.dumps(first | {"python": "2.7", "git": "old"}))
@@ -174,6 +181,8 @@ HEALED = [
     ("provenance.json", zeros),
     ("recipe.yaml", cut),
     ("recipe.yaml", zeros),
+    ("recipe.yaml", gone),
+    ("checkpoints/step-000006/sums.json", flip),
     ("manifest.json", cut),
 ]
 
@@ -217,17 +226,16 @@ def test_a_result_that_cannot_be_made_again_is_refused(place, run):
 
 def test_a_full_check_finds_a_flipped_bit_in_any_file(run):
     assert run.verify() == []
-    for name in ("checkpoints/step-000002/model.safetensors", "rollouts/step-000004.parquet"):
+    flipped = ["checkpoints/step-000002/model.safetensors", "rollouts/step-000004.parquet"]
+    flipped += ["state/step-000004/optimizer.safetensors", "metrics.jsonl", "provenance.json"]
+    for name in flipped:
         flip(run.path / name)
-    assert sorted(run.verify()) == [
-        "checkpoints/step-000002/model.safetensors",
-        "rollouts/step-000004.parquet",
-    ]
+    assert sorted(run.verify()) == sorted(flipped)
 
 
 def test_a_recipe_of_another_run_that_is_damaged_is_refused(place, run):
     cut(run.path / "recipe.yaml")
-    with pytest.raises(ValueError, match="its recipe is damaged"):
+    with pytest.raises(ValueError, match=r"its recipe.yaml is lost or damaged"):
         same_recipe(run.path, recipe_in(place, seed=5))
 
 
@@ -243,6 +251,14 @@ def test_a_field_of_a_newer_version_is_named(place, run):
     file = run.path / "recipe.yaml"
     file.write_text(file.read_text() + "shiny: 1\n")
     with pytest.raises(ValueError, match="its recipe has the field shiny, which this version of"):
+        train(recipe_in(place), run.path, progress=False)
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "checkpoints"])
+def test_a_folder_in_place_of_a_file_is_named(place, run, name):
+    gone(run.path / name)
+    (run.path / name).mkdir() if name == "metrics.jsonl" else (run.path / name).write_text("")
+    with pytest.raises(ValueError, match=f"{name} is a (file|folder), and a run has something"):
         train(recipe_in(place), run.path, progress=False)
 
 

@@ -22,7 +22,6 @@ from typing import Literal
 from onerl.parameters import command_line
 from onerl.recipe import Recipe
 from onerl.runs import Run
-from onerl.runs.claim import busy
 from onerl.runs.run import asked_steps
 
 WAIT = 2  # seconds between two looks at a folder that another process is training in
@@ -54,7 +53,7 @@ class Job:
             try:
                 return onerl.train(self.recipe, out=self.out)
             except ValueError:
-                if not busy(self.out):
+                if not Run(self.out).busy:
                     raise
             time.sleep(WAIT)
 

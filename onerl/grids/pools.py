@@ -16,8 +16,7 @@ from onerl.grids.board import Board
 from onerl.grids.finished import base_key, evaluated
 from onerl.grids.job import Job, thread_variables
 from onerl.recipe import Recipe
-from onerl.runs import Run
-from onerl.runs.claim import busy
+from onerl.runs import Run, provenance
 from onerl.training.children import FRONT_ENDS, kill_group
 
 JOB = (sys.executable, "-m", "onerl.grids.job")
@@ -111,7 +110,7 @@ class Local:
     def _next(self) -> Task | None:
         """The first that nobody else is busy with; others' runs are waited for at the end."""
         for task in self.waiting:
-            if not busy(task.job.out):
+            if not Run(task.job.out).busy:
                 self.waiting.remove(task)
                 return task
         return None
@@ -120,7 +119,7 @@ class Local:
         job = task.job
         task.log, task.state, task.started = job.out / "job.log", "running", time.monotonic()
         job.out.mkdir(parents=True, exist_ok=True)
-        (job.out / "job.yaml").write_text(job.recipe.to_yaml(), "utf-8")
+        provenance.write_recipe(job.out / "job.yaml", job.recipe)
         command = [*JOB, str(job.out / "job.yaml")]
         command += ["--out", str(job.out), "--evaluate", job.evaluate, "--end-with-parent"]
         command += ["--base"] * job.base

@@ -12,13 +12,14 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import filelock
 import yaml
 
 from onerl.parameters import RecipeError, read_yaml
 from onerl.recipe import Recipe
-from onerl.runs import files, sums
+from onerl.runs import files, provenance
 from onerl.world import is_world, world_of
 
 EARLY = {
@@ -27,10 +28,8 @@ EARLY = {
 }
 """What stands in a run's folder before its recipe does."""
 
-WRITTEN = EARLY | {
-    *("recipe.yaml", "metrics.jsonl", "rollouts", "checkpoints", "state", "evaluations", "DONE"),
-    "manifest.json",
-}
+FOLDERS = {"rollouts", "checkpoints", "state", "evaluations"}
+WRITTEN = EARLY | FOLDERS | {"recipe.yaml", "metrics.jsonl", "manifest.json", "DONE"}
 NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 PATIENCE = 1.0  # seconds to wait for the lock, which another process may hold to look at it
 
@@ -54,6 +53,11 @@ def check_folder(out: Path) -> None:
                 f"out = {str(out)!r}: {name} is a symbolic link, and a run writes and removes"
                 f" files there; {files.OTHER}"
             )
+        if name in WRITTEN and (out / name).is_dir() != (name in FOLDERS):
+            raise ValueError(
+                f"out = {str(out)!r}: {name} is a {'file' if name in FOLDERS else 'folder'}, and a"
+                f" run has something else under that name; move it away, or {files.OTHER}"
+            )
     if begun(out):
         return
     foreign = [n for n in names if n not in EARLY and not files.PARTIAL.fullmatch(n)]
@@ -66,46 +70,35 @@ def check_folder(out: Path) -> None:
 
 def begun(out: Path) -> bool:
     """Whether the folder holds a run: its recipe, or its provenance where that is damaged."""
-    if (out / "recipe.yaml").is_file():
-        with contextlib.suppress(RecipeError):
-            if {"model", "examples", "steps"} <= set(read_yaml(out / "recipe.yaml")):
-                return True
-        return recorded_hash(out) is not None
-    return False
+    with contextlib.suppress(RecipeError):
+        if {"model", "examples", "steps"} <= set(read_yaml(out / "recipe.yaml")):
+            return True
+    return recorded_hash(out) is not None
 
 
 def recorded_hash(out: Path) -> str | None:
     """The recipe's hash as the provenance has it, None where that is missing or damaged."""
-    try:
-        return sums.unsealed(out / "provenance.json").get("recipe_hash")
-    except (OSError, ValueError):
-        return None
+    return (provenance.read(out) or {}).get("recipe_hash")
 
 
 def same_recipe(out: Path, recipe: Recipe) -> None:
     """Refuse a folder that holds the run of another recipe, naming the fields that differ.
 
-    A recipe file that is damaged is passed where the provenance has this recipe's hash: it is
-    written again.
+    A damaged recipe is passed where the provenance has this recipe's hash: it is written again.
 
     Raises:
         ValueError: naming the fields, or what is wrong with the file.
     """
-    path = out / "recipe.yaml"
-    if not path.exists():
+    path, ours = out / "recipe.yaml", recipe.model_dump(mode="json")
+    written, recorded = provenance.recipe_of(out), recorded_hash(out)
+    if not path.exists() and recorded is None:
         return
-    try:
-        theirs = read_yaml(path)
-        if not isinstance(theirs, dict):
-            raise RecipeError(f"{path}: must be a YAML mapping")
-    except RecipeError as error:
-        if recorded_hash(out) == recipe.hash():
-            return
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"out = {str(out)!r}: its recipe is damaged ({reason}); {files.OTHER}"
-        ) from None
-    if unknown := sorted(set(theirs) - set(Recipe.model_fields)):
+    theirs: Any = None
+    with contextlib.suppress(RecipeError):
+        read_yaml(path)  # refuses what is no recipe; here the numbers are wanted as such
+        theirs = yaml.safe_load(path.read_text("utf-8"))
+    unknown = sorted(set(theirs) - set(ours)) if isinstance(theirs, dict) else []
+    if unknown:
         raise ValueError(
             f"out = {str(out)!r}: its recipe has the field {unknown[0]}, which this version of"
             f" onerl does not know; use the newer version, or {files.OTHER}"
@@ -115,10 +108,10 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
             f"out = {str(out)!r}: holds a run in another world than that of model ="
             f" {recipe.model!r} is now; {files.OTHER}"
         )
-    with contextlib.suppress(ValueError):  # a value that this version no longer allows
-        if Recipe.load(path).hash() == recipe.hash():
-            return
-    ours, theirs = yaml.safe_load(recipe.to_yaml()), yaml.safe_load(path.read_text("utf-8"))
+    if recipe.hash() in (written, recorded):
+        return
+    if not isinstance(theirs, dict) or (recorded and recorded != written):
+        raise ValueError(f"out = {str(out)!r}: its recipe.yaml is lost or damaged; {files.OTHER}")
     differ = [
         f"{name} ({theirs.get(name)!r}, now {value!r})"
         for name, value in ours.items()

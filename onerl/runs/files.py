@@ -142,8 +142,8 @@ def named_errors(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
-        if number is None:  # safetensors' own error, for one: Io(Os { code: 28, message: … })
-            code = re.search(r"Os \{ code: (\d+)", str(error))
+        if number is None:  # safetensors' own error, such as "… File too large (os error 27)"
+            code = re.search(r"(?:Os \{ code: |os error )(\d+)", str(error))
             number = int(code[1]) if code else None
         if number in HINTS:
             raise OSError(number, f"{path}: {HINTS[number]}") from error

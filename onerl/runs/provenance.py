@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from onerl.parameters import RecipeError
 from onerl.problems.prompts import prompt_sha256
 from onerl.recipe import Recipe
 from onerl.runs import files, sums
@@ -81,15 +82,27 @@ def write_provenance(
     public = recipe.replace(vllm_url=masked([recipe.vllm_url])[0])
     if recipe.scale == "world":
         recipe.world.save(out)
-    if first is None or not _readable(out / "recipe.yaml"):
+    if recipe_of(out) != recipe.hash():
         files.write_text(out / "recipe.yaml", public.to_yaml())
 
 
-def _readable(file: Path) -> bool:
+def write_recipe(file: Path, recipe: Recipe) -> None:
+    """A recipe file for a program that we start; for the owner alone where it has a password.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with files.atomic_file(file) as aside:
+        aside.touch(0o600 if masked([recipe.vllm_url]) != [recipe.vllm_url] else 0o666)
+        aside.write_text(recipe.to_yaml(), "utf-8")
+
+
+def recipe_of(out: Path) -> str | None:
+    """The hash of the recipe in a run's folder; None where it cannot be read."""
     try:
-        return bool(Recipe.load(file))
-    except ValueError:
-        return False
+        return Recipe.load(out / "recipe.yaml").hash()
+    except RecipeError:
+        return None
 
 
 def read(out: Path) -> dict[str, Any] | None:

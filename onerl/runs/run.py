@@ -20,11 +20,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from onerl.runs import files, sums
-from onerl.runs.provenance import FILE as PROVENANCE
+from onerl.runs import claim, files, provenance, sums
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from onerl.recipe import Recipe
 
 METRICS, MANIFEST = "metrics.jsonl", "manifest.json"
+NEEDED = {"optimizer.safetensors", "trainer_state.json"}  # in the manifest of every state
 STEP = re.compile(r"step-(\d{6,})")
 
 
@@ -68,6 +69,18 @@ class Run:
     def done(self) -> bool:
         """Whether all steps are trained. What is damaged since, `verify` says."""
         return (self.path / "DONE").exists()
+
+    def lock(self) -> AbstractContextManager[None]:
+        """Keeps other processes from training here; see `onerl.runs.claim.lock` for what it raises.
+
+        The kernel lets go of it when the process ends, however it ends.
+        """
+        return claim.lock(self.path)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process is training in the folder."""
+        return claim.busy(self.path)
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -178,7 +191,10 @@ class Run:
         is infinite. Evaluations are not looked at.
         """
         found: list[tuple[str, float]] = []
-        for file in (PROVENANCE, MANIFEST):
+        for step, state in step_folders(self.path / "state"):
+            for path in state_damage(self.path, state, contents=step in contents):
+                found.append((path, 0))  # nothing but a resume needs it
+        for file in (provenance.FILE, MANIFEST):
             if (self.path / file).exists():
                 try:
                     sealed = sums.unsealed(self.path / file)
@@ -186,10 +202,10 @@ class Run:
                         found.append((name, float("inf")))
                 except (OSError, ValueError):
                     found.append((file, float("inf")))
-        try:
-            recipe = self.recipe
-        except ValueError:
+        kept, written = (provenance.read(self.path) or {}), provenance.recipe_of(self.path)
+        if written is None or kept.get("recipe_hash", written) != written:
             return [*found, ("recipe.yaml", float("inf"))]
+        recipe = self.recipe
         reached = max([step for step, _ in self.checkpoints], default=-1)
         last = recipe.steps if self.done else reached
         for step in [*range(0, last, recipe.save_every), last] if last >= 0 else []:
@@ -210,6 +226,18 @@ def checkpoint_damage(run: Path, step: int, contents: bool) -> list[str]:
     except (OSError, ValueError, KeyError):
         return [f"checkpoints/{folder.name}/{sums.SUMS}"]
     return sums.altered(run, kept, contents)
+
+
+def state_damage(run: Path, state: Path, contents: bool) -> list[str]:
+    """Paths, in the run's folder, of what a state lacks or has altered; its checkpoint aside."""
+    try:
+        manifest = sums.unsealed(state / MANIFEST)
+        manifest = manifest.get("files", manifest)
+        if not {f"state/{state.name}/{name}" for name in NEEDED} <= set(manifest):
+            return [f"state/{state.name}/{MANIFEST}"]
+        return sums.altered(run, manifest, contents)
+    except (OSError, ValueError, TypeError, AttributeError):
+        return [f"state/{state.name}/{MANIFEST}"]
 
 
 def evaluation_folder(run: Run, step: int, name: str = "") -> Path:

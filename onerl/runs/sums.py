@@ -54,20 +54,20 @@ def measured(paths: Mapping[str, Path]) -> dict[str, list]:
     return {name: [p.stat().st_size, file_sha256(p)] for name, p in sorted(paths.items())}
 
 
-def altered(root: Path, files: Mapping[str, list], contents: bool) -> list[str]:
-    """Names of the files below `root` that are missing or of another size; with `contents`, sum."""
+def altered(root: Path, files: Mapping[str, list | str], contents: bool) -> list[str]:
+    """Names of the files below `root` that are missing or of another size; with `contents`, sum.
+
+    Args:
+        files: {name: [bytes, sha256]}, or the sha256 alone, as it was written once.
+    """
     found = []
-    for name, (size, sum_) in files.items():
-        path = root / name
+    for name, kept in files.items():
+        path, (size, sum_) = root / name, (None, kept) if isinstance(kept, str) else kept
         try:
-            whole = path.stat().st_size == size and (not contents or file_sha256(path) == sum_)
+            whole = path.is_file() and size in (None, path.stat().st_size)
+            whole = whole and (not contents or file_sha256(path) == sum_)
         except OSError:
             whole = False
         if not whole:
             found.append(name)
     return found
-
-
-def strangers(folder: Path, known: set[str]) -> list[Path]:
-    """What lies in `folder` under a name that is not `known`: files that a run did not write."""
-    return sorted(path for path in folder.iterdir() if path.name not in known)

@@ -11,8 +11,8 @@ are all there is to save.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import json
 import logging
 import re
 import shutil
@@ -27,7 +27,14 @@ from transformers import TrainerState
 from onerl import runs
 from onerl.rollouts.merged import has_adapters, merged_state, plain
 from onerl.runs import files, provenance, sums
-from onerl.runs.run import MANIFEST, METRICS, checkpoint_damage, folder_name, step_folders
+from onerl.runs.run import (
+    MANIFEST,
+    METRICS,
+    checkpoint_damage,
+    folder_name,
+    state_damage,
+    step_folders,
+)
 from onerl.world import is_world, world_of
 
 if TYPE_CHECKING:  # importing it takes two seconds
@@ -35,8 +42,8 @@ if TYPE_CHECKING:  # importing it takes two seconds
 
 KEPT_STATES = 2
 ADAPTER = "adapter.safetensors"
-NEEDED = {"optimizer.safetensors", "trainer_state.json"}  # in every manifest
 OWN = re.compile(r"(?:step-(\d{6,})|\.step-\d{6,}(?:\.parquet)?\.(?:partial|former))(?:\.parquet)?")
+KINDS = re.compile(r"\.(?:jsonl?|safetensors|jinja|model)$|^(?:merges|vocab)\.txt$")
 logger = logging.getLogger(__name__)
 
 
@@ -88,9 +95,8 @@ def save_state(
                 shutil.copyfile(run / name, folder / name)
         paths = {f"state/{target.name}/{p.name}": p for p in folder.iterdir()}
         checked = f"checkpoints/{target.name}/{sums.SUMS}"
-        manifest = {name: sums.file_sha256(p) for name, p in sorted(paths.items())}
-        manifest[checked] = sums.file_sha256(run / checked)
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
+        manifest = {"files": sums.measured(paths | {checked: run / checked})}
+        (folder / MANIFEST).write_text(sums.sealed(manifest))
     if damaged := damage(run, target):
         raise OSError(f"{damaged} does not read back as it was written; is the disk failing?")
     drop_old_states(run)
@@ -104,16 +110,9 @@ def drop_old_states(run: Path) -> None:
 
 def damage(run: Path, state: Path) -> str | None:
     """The first file of a state, or of its checkpoint, that is missing or altered; None: whole."""
-    try:
-        manifest = json.loads((state / MANIFEST).read_text())
-        if not {f"state/{state.name}/{name}" for name in NEEDED} <= set(manifest):
-            return str(state / MANIFEST)
-        for name, expected in manifest.items():
-            if sums.file_sha256(run / name) != expected:
-                return str(run / name)
-    except (OSError, ValueError, TypeError) as error:
-        return str(getattr(error, "filename", None) or state / MANIFEST)
-    altered = checkpoint_damage(run, int(state.name.removeprefix("step-")), contents=True)
+    step = int(state.name.removeprefix("step-"))
+    altered = state_damage(run, state, contents=True)
+    altered = altered or checkpoint_damage(run, step, contents=True)
     return str(run / altered[0]) if altered else None
 
 
@@ -139,6 +138,7 @@ def resume_point(run: runs.Run) -> tuple[int, Path | None]:
         ValueError: the run is finished, and no state is left to make the damaged part of it again.
     """
     found, whole = run.damage(), whole_states(run.path)
+    found = [(path, step) for path, step in found if not path.startswith("state/")]  # named there
     oldest = whole[-1][0] if whole else 0
     again = [(path, step) for path, step in found if step > oldest]
     before = min([step for _, step in again], default=float("inf"))
@@ -207,8 +207,6 @@ def begin(run: runs.Run, model, tokenizer) -> Path | None:
     step, state = resume_point(run)
     if state is not None:
         refuse_strangers(state)  # transformers would load some of them
-    for file in ("DONE", MANIFEST):  # of a finished run that is damaged
-        (run.path / file).unlink(missing_ok=True)
     rewind(run.path, step, state)
     if checkpoint_damage(run.path, 0, contents=True) or state is None:
         refuse_strangers(run.path / "checkpoints" / folder_name(0))
@@ -236,10 +234,13 @@ def rewind(run: Path, step: int, state: Path | None) -> None:
     for kind in ("state", "checkpoints", "rollouts"):
         for path in (run / kind).glob("*"):
             match = OWN.fullmatch(path.name)
-            if match and (match[1] is None or int(match[1]) > step):
+            ours = match and path.name.endswith(".parquet") == (kind == "rollouts")
+            if match and (match[1] is None or (ours and int(match[1]) > step)):
                 dropped.append(path)
     for path in dropped:
         refuse_strangers(path)
+    for file in ("DONE", MANIFEST):  # of a finished run that is damaged
+        (run / file).unlink(missing_ok=True)
     for path in dropped:
         _remove(path)
     drop_old_states(run)
@@ -254,20 +255,20 @@ def rewind(run: Path, step: int, state: Path | None) -> None:
 def refuse_strangers(path: Path) -> None:
     """Refuse to remove a symbolic link, or a folder with a file that its sums do not name.
 
+    Where there are no sums, with a file that is of no kind that a checkpoint or state has.
+
     Raises:
         ValueError: naming it.
     """
-    strange = [path] if path.is_symlink() else []
+    known: set[str] = set()
     for name in (sums.SUMS, MANIFEST):
-        if not strange and (path / name).is_file():
-            try:
-                values = json.loads((path / name).read_text("utf-8"))
-            except ValueError:
-                continue
-            names = values.get("files", values) if isinstance(values, dict) else ()
-            known = {Path(entry).name for entry in names} | {name}
-            if len(known) > 1:
-                strange = sums.strangers(path, known)
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            values = sums.unsealed(path / name)
+            known |= {Path(entry).name for entry in values.get("files", values)} | {name}
+    strange = [path] if path.is_symlink() else []
+    if path.is_dir() and not strange and not path.name.startswith("."):
+        inside = sorted(path.iterdir())
+        strange = [p for p in inside if p.name not in known and (known or not KINDS.search(p.name))]
     if strange:
         raise ValueError(
             f"{strange[0]}: no file of this run, and it stands where the run removes and writes;"

@@ -21,7 +21,7 @@ import torch
 from onerl import runs
 from onerl.parameters import params_folder
 from onerl.recipe import Recipe
-from onerl.runs import files
+from onerl.runs import claim, files, provenance
 from onerl.training.children import FRONT_ENDS
 
 TAIL = 30  # lines of the program's log that an error shows
@@ -42,13 +42,16 @@ def launch(
 
     Raises:
         ValueError: no such config, or the run refused to start; the message says why.
+        OSError: the folder cannot be written.
         RuntimeError: the program failed; the message ends with the last lines of its log.
     """
     if isinstance(processes, bool) or not isinstance(processes, int) or processes < 1:
         raise ValueError(f"processes = {processes!r}: must be a whole number, at least 1")
     file = _config(config or "ddp")
-    out.mkdir(parents=True, exist_ok=True)
-    files.write_text(out / "launch.yaml", recipe.to_yaml())
+    claim.check_folder(out)
+    with files.named_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    provenance.write_recipe(out / "launch.yaml", recipe)
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file)]
     command += ["--num_processes", str(processes), "--main_process_port", "0"]  # a free port
     if not torch.cuda.is_available():

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from onerl.runs import claim
+from onerl.runs import Run, claim
 
 PATIENCE = datetime.timedelta(hours=2)  # to wait for one another; NCCL's own is 10 minutes
 Result = TypeVar("Result")
@@ -105,7 +105,7 @@ def only_run(out: Path) -> Iterator[None]:
 
         def hold() -> None:
             claim.check_folder(out)
-            held.enter_context(claim.lock(out))
+            held.enter_context(Run(out).lock())
 
         on_main_process(hold)
         yield

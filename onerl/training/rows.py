@@ -121,6 +121,8 @@ def same_inputs(recipe: Recipe, run: runs.Run) -> None:
         ValueError: naming the inputs that changed.
     """
     try:
+        if _is_gone(recipe.examples):
+            raise FileNotFoundError(recipe.examples)
         model = models.locate(recipe.model)
         chat = models.prompt_format(recipe.prompt, model) == "chat"  # only it needs the tokenizer
         rows = training_rows(recipe, model.tokenizer if chat else None)
@@ -128,6 +130,11 @@ def same_inputs(recipe: Recipe, run: runs.Run) -> None:
         weights = weights_sum(models.locate(recipe.model).name)
         return provenance.same_inputs(run.path, {"weights": weights} if weights else {}, [])
     provenance.same_inputs(run.path, inputs(recipe, rows), [row["prompt"] for row in rows])
+
+
+def _is_gone(examples: str | dict) -> bool:
+    named = isinstance(examples, str) and examples.endswith((".yaml", ".yml", ".json"))
+    return named and not Path(examples).exists()
 
 
 def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
