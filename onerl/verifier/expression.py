@@ -15,7 +15,6 @@ _MANY = frozenset(("max", "min", "gcd", "lcm"))
 _MATES = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "lfloor": "rfloor", "lceil": "rceil"}
 _MAX_DIGITS = 400
 _BOUND = frozenset(("sum", "prod", "int", "lim"))
-_BOUND_NAME = "#"
 
 
 def parse(tokens: list[Token], *, tight: bool = False) -> tuple:
@@ -40,11 +39,11 @@ def matching(tokens: list[Token], start: int) -> int:
     return -1
 
 
-def _with_bound(tree: tuple, name: str) -> tuple:
+def _with_bound(tree: tuple, name: str, bound: str) -> tuple:
     """`tree` with its bound variable under a name that no answer can write."""
     if tree == ("var", name) or tree == ("const", name):
-        return ("var", _BOUND_NAME)
-    return tuple(_with_bound(part, name) if isinstance(part, tuple) else part for part in tree)
+        return ("var", bound)
+    return tuple(_with_bound(p, name, bound) if isinstance(p, tuple) else p for p in tree)
 
 
 def number(text: str) -> tuple:
@@ -354,7 +353,7 @@ class _Reader:
         raise UnreadableError(f"\\{name}")
 
     def _bound(self, name: str) -> tuple:
-        """A sum, product, integral or limit: (name, from, to, body in the bound variable)."""
+        """A sum, product, integral or limit: (name, bound variable, from, to, body)."""
         low, high = None, ("const", "oo")
         while self.peek().text in ("_", "^"):
             if self.take().text == "_":
@@ -372,7 +371,8 @@ class _Reader:
                 raise UnreadableError(f"\\{name}")
             variable, start = low[0].text, parse(low[2:])
             body = self.product()
-        return (name, start, high, _with_bound(body, variable))
+        bound = "#" * (repr(body).count("#") + 1)  # another one for each sum around a sum
+        return (name, bound, start, high, _with_bound(body, variable, bound))
 
     def _integrand(self) -> tuple[tuple, str]:
         """(body, variable) of what stands before dx."""

@@ -29,9 +29,9 @@ class NoValueError(Exception):
 
 
 def variables(tree: tuple) -> frozenset[str]:
-    """The free variables; "#" is the bound one of a sum, product, integral or limit."""
+    """The free variables; "#" begins a bound one, of a sum, product, integral or limit."""
     if tree[0] == "var":
-        return frozenset((tree[1],)) if tree[1] != "#" else frozenset()
+        return frozenset((tree[1],)) if tree[1][0] != "#" else frozenset()
     found: frozenset[str] = frozenset()
     for part in tree[1:]:
         if isinstance(part, tuple):
@@ -358,7 +358,7 @@ def _numeric(tree: tuple, point: dict, field):
     if kind == "root":
         base, degree = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
         if _negative(base) and degree.imag == 0 and degree.real % 2 == 1:
-            if point and set(point) != {"#"}:
+            if point and any(name[0] != "#" for name in point):
                 raise NoValueError
             return -((-base) ** (1 / degree))
         return _power(base, 1 / degree, point, field)
@@ -386,10 +386,10 @@ def _numeric(tree: tuple, point: dict, field):
 
 def _bound(tree: tuple, point: dict, field):
     """A sum or product of few terms; what is infinite or continuous is for the field to do."""
-    kind, low, high, body = tree
+    kind, name, low, high, body = tree
 
     def term(value):
-        return _numeric(body, {**point, "#": value}, field)
+        return _numeric(body, {**point, name: value}, field)
 
     ends = [_end(tree, point, field) for tree in (low, high)]
     if kind in ("int", "lim") or isinstance(ends[1], float):

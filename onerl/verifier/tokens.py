@@ -329,7 +329,7 @@ def _fold_units(tokens: list[Token]) -> list[Token]:
             else:
                 out.append(Token("unit", "u" + texts[0].lower(), token.space))
                 index += 1
-        elif len(token.text) == 1 and texts[:1] == ["_"] and measured and "\\odot" in texts[1:3]:
+        elif token.kind == "unit" and texts[:1] == ["_"] and "\\odot" in texts[1:3]:
             out.append(Token("unit", token.text.lower() + "sun", token.space))
             index += texts.index("\\odot") + (texts[1] == "{") + 1
         elif token.kind == "unit" and len(token.text) == 1 and texts[:1] == ["_"]:

@@ -276,9 +276,12 @@ def without_short_unit(node: Node) -> Node:
     if not at or tokens[at - 1].kind not in ("num", "close"):
         return node
     tail = [token.text for token in tokens[at:] if token.text not in "{}"]
-    if not tokens[at].space and tail[0] != "\\Omega":
+    if tail[0] in "MLR" and tail[1:] == ["_", "\\odot"]:  # the sun's mass, luminosity, radius
+        tail = [tail[0].lower() + "sun"]
+    elif not tokens[at].space and tail[0] != "\\Omega":
         return node
-    tail[0] = _SHORT_UNITS.get(tail[0], "")
+    else:
+        tail[0] = _SHORT_UNITS.get(tail[0], "")
     unit = units.read_unit(tail) if tail[0] else None
     if unit is None or len(tail) not in (1, 3):
         return node
