@@ -46,6 +46,7 @@ def test_our_rules_differ_from_the_papers_only_where_intended():
         (r"\frac{4}{3}", r"\boxed{\frac{8}{6}}"),
     }
 
+
 def test_the_papers_reward_has_no_such_rules():
     assert len(TRUTH) == 46
     assert not paper_train_grader(r"\boxed{\approx 12.8}", "12.8")

@@ -6,7 +6,7 @@ are put in order and touching pieces are joined; ends that are expressions stay 
 
 import math
 
-from onerl.verifier.expression import matching
+from onerl.verifier.commands import matching
 from onerl.verifier.node import Node, is_name
 from onerl.verifier.numeric import NoValueError
 from onerl.verifier.structure import read
@@ -149,7 +149,7 @@ def _relation_region(node: Node) -> list | None:
     if len(sides) != 2:
         return None
     (left, right), sign = sides, signs[0]
-    if _is_variable(right) and not _is_variable(left) or _absolute(right):
+    if (_is_variable(right) and not _is_variable(left)) or _absolute(right):
         left, right, sign = right, left, FLIPPED.get(sign, "")
     if _is_variable(right):
         return None

@@ -2,6 +2,8 @@ r"""Spellings of one thing folded, as text: unicode, digit groups, clock times, 
 
 What this returns means the same as what came in; `tokens` cuts it into tokens.
 """
+# tables read better wide
+# ruff: noqa: E501
 
 import re
 import unicodedata
@@ -38,7 +40,8 @@ _SURE_GROUPS = re.compile(
 _MAYBE_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,])")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 _CLOCK = re.compile(
-    r"(:\d\d)\s*\\?,?\s*(?:\\(?:text|mathrm)\s*\{\s*([ap])\.?\s?m\b\.?\s*\}|([ap])\.?\s?m\b\.?)", re.I
+    r"(:\d\d)\s*\\?,?\s*(?:\\(?:text|mathrm)\s*\{\s*([ap])\.?\s?m\b\.?\s*\}|([ap])\.?\s?m\b\.?)",
+    re.I,
 )
 _TRAILING = ".,;:。．"
 _MARKDOWN = re.compile(r"(\*\*|__|\*|`+|['\"“])([^*`_'\"]+)(?:\1|”)")
@@ -54,7 +57,9 @@ _LONE_CELL = re.compile(
     r"\\begin\{(array|aligned|align\*?|gathered|tabular)\}(?:\{[lcr|]*\})?([^&\\]*)\\end\{\1\}"
 )
 # twenty-one, three-eighths, light-years
-_HYPHEN = re.compile(r"(?i)(?<=ty)-(?=[a-z])|(?<=[a-z]{3})-(?=(?:hal(?:f|ves)|thirds?|[a-z]+ths?|quarters?|years?)\b)")
+_HYPHEN = re.compile(
+    r"(?i)(?<=ty)-(?=[a-z])|(?<=[a-z]{3})-(?=(?:hal(?:f|ves)|thirds?|[a-z]+ths?|quarters?|years?)\b)"
+)
 _APOSTROPHES = re.compile(r"(?<![\d.'])(\d{1,3}(?:'\d{3})+)(?![\d'])")
 
 

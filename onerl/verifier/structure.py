@@ -5,7 +5,7 @@ a text.
 equality; `compare` does.
 """
 
-from onerl.verifier.expression import matching
+from onerl.verifier.commands import matching
 from onerl.verifier.node import Node, is_call, is_name, is_op, is_separator, split
 from onerl.verifier.quantity import read_value
 from onerl.verifier.tokens import Token, UnreadableError, tokenise

@@ -9,7 +9,8 @@ from fractions import Fraction
 
 import mpmath
 
-from onerl.verifier.numeric import HARD, NoValueError, Samples, contains
+from onerl.verifier.numeric import HARD, NoValueError, contains
+from onerl.verifier.samples import Samples
 
 _DIGITS = (80, 200)
 _HARD_DIGITS = 30

@@ -5,7 +5,7 @@ and spellings of one thing are folded (``\dfrac``, ``\leq``, unicode). Everythin
 tokens.
 """
 # Word lists read better as words.
-# ruff: noqa: SIM905
+# ruff: noqa: SIM905, E501
 
 import re
 from typing import NamedTuple
@@ -42,9 +42,9 @@ _SYNONYMS = {
         "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")},
     "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "implies": "Rightarrow",
     "bigcup": "cup", "backslash": "setminus", "smallsetminus": "setminus",
-    **{name: "dots" for name in ("ldots", "cdots", "hdots", "dotsc", "dotsb")},
+    **dict.fromkeys(("ldots", "cdots", "hdots", "dotsc", "dotsb"), "dots"),
     "lg": "log10", "degree": "circ", "degrees": "circ",
-    "imaginaryI": "i", "pounds": "£", "euro": "€", "bmod": "mod", **{name: "Rightarrow" for name in ("rightarrow", "longrightarrow", "Longrightarrow", "mapsto")},
+    "imaginaryI": "i", "pounds": "£", "euro": "€", "bmod": "mod", **dict.fromkeys(("rightarrow", "longrightarrow", "Longrightarrow", "mapsto"), "Rightarrow"),
     "qquad": "quad",
 }  # fmt: skip
 _DROPPED = frozenset(
@@ -109,7 +109,7 @@ _SIMPLE = {
     **{name: ("open", name) for name in ("lfloor", "lceil")},
     **{name: ("close", name) for name in ("rfloor", "rceil")},
     **{name: ("op", name) for name in "|:/"},
-    **{name: ("op", "=>") for name in "Rightarrow therefore because iff Leftrightarrow".split()},
+    **dict.fromkeys("Rightarrow therefore because iff Leftrightarrow".split(), ("op", "=>")),
 }  # fmt: skip
 _BRACKETS = {"(": "open", "[": "open", "{": "open", ")": "close", "]": "close", "}": "close"}
 

@@ -12,7 +12,8 @@ from fractions import Fraction
 
 from onerl.verifier import numeric, units
 from onerl.verifier.node import Node
-from onerl.verifier.numeric import HARD, NoValueError, Samples
+from onerl.verifier.numeric import HARD, NoValueError
+from onerl.verifier.samples import Samples
 
 ENGINE_SECONDS = 0.5  # CPU time of the engine one comparison may use
 DECIMALS = 6  # correct decimals a decimal must show to stand for an exact gold answer
@@ -175,7 +176,7 @@ class ValueComparison:
 
 
 def _readings(gold: Node, answer: Node):
-    """Pairs of trees: as written, then t/RC as t/(RC), then \\log as \\ln where one side names it."""
+    """Pairs of trees: as written, t/RC as t/(RC), \\log as \\ln where the other side names it."""
     first, second = gold.tree, answer.tree
     yield first, second
     for one, other in ((first, answer.tight), (gold.tight, second)):

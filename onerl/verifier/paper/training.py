@@ -1,4 +1,4 @@
-r"""The reward of the paper's released training code, restated: for measuring its edges, and for runs
+r"""The reward of the paper's released training code, restated: to measure its edges, and for runs
 that want the paper's own.
 
 Two graders, either of which may accept (reference notes on the paper, §3.1): exact match after the
@@ -98,8 +98,8 @@ def _plain(text: str) -> str:
 
 
 def _arguments(found: re.Match) -> list[str]:
-    groups = found.groups()
-    return [braced if braced is not None else bare for braced, bare in zip(*[iter(groups)] * 2)]
+    pairs = zip(found.groups()[::2], found.groups()[1::2], strict=True)
+    return [braced if braced is not None else bare for braced, bare in pairs]
 
 
 def _number(text: str) -> Fraction | None:
