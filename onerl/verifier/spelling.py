@@ -95,7 +95,9 @@ def clean(text: str, *, group_digits: bool) -> str:
         text = _DOUBLED.sub(r"\\", text)
     elif "\\\\begin" in text:
         text = text.replace("\\\\\\\\", "\0").replace("\\\\", "\\").replace("\0", "\\\\")
-    text = _CHOSEN.sub(r"\\binom{\1}{\2}", strip_wrapping(text).replace("\\quad", "\\quad "))
+    text = _CHOSEN.sub(
+        r"\\binom{\1}{\2}", strip_wrapping(text).replace("\\quad", "\\quad ").replace("{:}", ":")
+    )
     text = _CLOCK.sub(lambda m: rf"{m[1]} \text{{{m[2] or m[3]}m}}", text)
     if "'" in text:
         text = _APOSTROPHES.sub(lambda group: group[0].replace("'", ""), text)

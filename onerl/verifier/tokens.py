@@ -278,7 +278,9 @@ def _word(word: str, out: list[Token], space: bool, said: bool = False) -> None:
 
 
 _BEFORE_UNITS = frozenset(("/", "%", "*", "pi", "circ"))
-_PRODUCTS = frozenset("mg gm ms mv kv pa".split())  # written without a space
+_PRODUCTS = frozenset(
+    "mg gm ms mv kv pa ev ml mj kj kw au db ly pc hz".split()
+)  # written without a space
 
 
 def _measures(token: Token | None) -> bool:
@@ -318,7 +320,7 @@ def _fold_units(tokens: list[Token]) -> list[Token]:
         units_of = texts[:1] + texts[2:4] + texts[5:] == ["{", "}", "{", "}"]
         measured = last is not None and _measures(last)
         if token.text == "frac" and last is not None and units_of and all(
-            kind in ("unit", "word") and units.is_unit(text)
+            (kind in ("unit", "word") or (kind == "letter" and token.space)) and units.is_unit(text)
             for kind, text in ((kinds[1], texts[1]), (kinds[4], texts[4]))
         ):  # fmt: skip
             out += [Token("unit", texts[1], True), Token("unit", "/"), Token("unit", texts[4])]

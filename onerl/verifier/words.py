@@ -1,7 +1,7 @@
 r"""All words the verifier knows: what may be said around an answer, and words that are numbers.
 
-A word around a number is dropped only if `vocabulary.txt` lists it. Anything else stays, as a factor
-that no number equals: "3 million" is 3000000, "24 divisors" is 24, and "24 fails" is not 24.
+A word around a number is dropped only if `vocabulary.txt` lists it. Anything else stays, as a
+factor that no number equals: "3 million" is 3000000, "24 divisors" is 24, "24 fails" is not 24.
 """
 # ruff: noqa: SIM905
 
