@@ -7,6 +7,7 @@ What this returns means the same as what came in; `tokens` cuts it into tokens.
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from onerl.verifier.extract import closing_brace
 
@@ -46,6 +47,7 @@ _CLOCK = re.compile(
 _TRAILING = ".,;:。．"
 _MARKDOWN = re.compile(r"(\*\*|__|\*|`+|['\"“])([^*`_'\"]+)(?:\1|”)")
 _CHOSEN = re.compile(r"(?:\{\}\s*[_^]|^\s*\^)\s*\{?(\w+)\}?\s*C\s*_\s*\{?(\w+)\}?")
+_BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
 _ORDINAL = re.compile(
     r"(?<=\d)(?:\s*\^?\s*\{?\s*\\(?:text|mathrm|textsuperscript|rm)\s*\{\s*(?:st|nd|rd|th)\s*\}"
     r"|\s*\^\s*\{(?:st|nd|rd|th)\}|(?:st|nd|rd|th)\b)"
@@ -63,27 +65,41 @@ _HYPHEN = re.compile(
 _APOSTROPHES = re.compile(r"(?<![\d.'])(\d{1,3}(?:'\d{3})+)(?![\d'])")
 
 
+_WRAPPED = frozenset("$\\{*_`'\"“")
+
+
+@lru_cache(256)  # one verdict asks for the same few texts several times
 def strip_wrapping(text: str) -> str:
     """Without math delimiters, boxes, whole-group braces and closing punctuation around it."""
     for _ in range(8):
         before, text = text, text.strip()
-        for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-            inner = text[len(left) : len(text) - len(right)]
-            if text.startswith(left) and text.endswith(right) and left not in inner and inner:
-                text = inner.strip()
-        cell, mark = _LONE_CELL.fullmatch(text), _MARKDOWN.fullmatch(text)
-        text = (cell or mark or ("", "", text))[2].strip()
-        box = re.match(r"\\f?box(?:ed)?\s*\{", text)
-        if box and closing_brace(text, box.end() - 1) == len(text) - 1:
-            text = text[box.end() : -1].strip()
-        if text.startswith("{") and "," not in text and closing_brace(text, 0) == len(text) - 1:
-            text = text[1:-1].strip()
+        if text[:1] in _WRAPPED:
+            text = _unwrapped(text)
         while text and text[-1] in _TRAILING and not text.endswith(("\\,", "\\;", "\\:", "..")):
             text = text[:-1].rstrip()
         if text.endswith("\\"):  # a line break, or half of one
             text = text.rstrip("\\").rstrip()
         if text == before:
             break
+    return text
+
+
+def _unwrapped(text: str) -> str:
+    for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
+        inner = text[len(left) : len(text) - len(right)]
+        if text.startswith(left) and text.endswith(right) and left not in inner and inner:
+            return inner.strip()
+    if text[0] not in "{\\":
+        mark = _MARKDOWN.fullmatch(text)
+        return mark[2] if mark else text
+    cell = _LONE_CELL.fullmatch(text) if text.startswith("\\begin") else None
+    if cell:
+        return cell[2]
+    box = _BOX.match(text)
+    if box and closing_brace(text, box.end() - 1) == len(text) - 1:
+        return text[box.end() : -1]
+    if text[0] == "{" and "," not in text and closing_brace(text, 0) == len(text) - 1:
+        return text[1:-1]
     return text
 
 

@@ -309,12 +309,19 @@ def _text(content: str, out: list[Token], space: bool, nesting: int) -> None:
         _lex(words, out, nesting + 1, said=not any(sign in words for sign in "=<>"))
 
 
+_FOLDED = frozenset(("frac", "\\mu", "\\Omega", "^"))
+
+
 def _fold_units(tokens: list[Token]) -> list[Token]:
     r"""\frac{unit}{unit} becomes unit / unit; micro, kilo-ohm and the sun's units one unit each."""
     out: list[Token] = []
     index = 0
     while index < len(tokens):
         token, last = tokens[index], out[-1] if out else None
+        if token.kind != "unit" and token.text not in _FOLDED:
+            out.append(token)
+            index += 1
+            continue
         texts = [t.text for t in tokens[index + 1 : index + 7]]
         kinds = [t.kind for t in tokens[index + 1 : index + 7]]
         units_of = texts[:1] + texts[2:4] + texts[5:] == ["{", "}", "{", "}"]
