@@ -11,6 +11,7 @@ _UNARY = FUNCTIONS - {"sqrt", "log", "max", "min", "gcd", "lcm"}
 _MANY = frozenset(("max", "min", "gcd", "lcm"))
 MATES = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "lfloor": "rfloor", "lceil": "rceil"}
 _BOUND = frozenset(("sum", "prod", "int", "lim"))
+_NAMES = ("#", "##", "###")  # of bound variables, from the inside
 
 
 def matching(tokens: list[Token], start: int) -> int:
@@ -85,7 +86,9 @@ class Commands:
                 raise UnreadableError(f"\\{name}")
             variable, start = low[0].text, self.parsed(low[2:])
             body = self.product()
-        bound = "#" * (repr(body).count("#") + 1)  # another one for each sum around a sum
+        bound = next((name for name in _NAMES if repr(name) not in repr(body)), "")
+        if not bound:
+            raise UnreadableError("sums of sums of sums")
         return (name, bound, start, high, _with_bound(body, variable, bound))
 
     def _integrand(self) -> tuple[tuple, str]:

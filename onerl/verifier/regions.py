@@ -14,6 +14,7 @@ from onerl.verifier.tokens import Token
 from onerl.verifier.values import constant, infinite
 
 FLIPPED = {"<": ">", ">": "<", "le": "ge", "ge": "le", "ne": "ne", "=": "="}
+_MAX_PARTS = 24
 _MINUS, _PLUS = (read([Token("op", sign), Token("cmd", "infty")]) for sign in "-+")
 
 
@@ -37,7 +38,10 @@ def _pieces(node: Node, trusted: bool) -> list | None:
         return _relation_region(node)
     if node.kind not in ("union", "list", "difference", "complement") or not node.items:
         return None
-    if len({_subject(item) for item in node.items if item.kind == "relation"}) > 1:
+    if (
+        len(node.items) > _MAX_PARTS
+        or len({_subject(item) for item in node.items if item.kind == "relation"}) > 1
+    ):
         return None
     parts = [_pieces(item, trusted) for item in node.items]
     if None in parts:
