@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import psutil
 import pytest
 
-from onerl.verifier import clear_cache, grade_many, self_test, verify
+from onerl.verifier import clear_cache, grade, grade_many, self_test, verify
 from onerl.verifier.engine import NUMBERS
 
 # Needs the engine: equal numbers of different form.
@@ -103,13 +103,59 @@ def test_a_fork_while_another_thread_is_asking_does_not_lock():
 def test_a_killed_worker_and_a_killed_supervisor_are_replaced():
     self_test()
     supervisor = psutil.Process(NUMBERS.pid)
-    for worker in supervisor.children():
-        worker.kill()
-    # the question that meets the dead worker may be undecided, and is then not remembered
-    assert any(fresh(*PAIR) for _ in range(2))
+    for _ in range(3):
+        for worker in supervisor.children():
+            worker.kill()
+        assert fresh(*PAIR)  # asked again, of a new worker
     supervisor.kill()
     assert fresh(*PAIR)
     assert not fresh(*WRONG)
+
+
+def test_a_worker_killed_during_a_question_is_replaced_and_asked_again():
+    self_test()
+    stop = threading.Event()
+
+    def killer():
+        while not stop.wait(0.02):
+            for worker in psutil.Process(NUMBERS.pid).children():
+                worker.kill()
+                stop.wait(0.2)
+
+    thread = threading.Thread(target=killer)
+    thread.start()
+    try:
+        assert all(fresh(*PAIR) and not fresh(*WRONG) for _ in range(60))
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_worker_that_cannot_start_is_no_verdict_and_says_so(monkeypatch):
+    import onerl.verifier.engine as engine
+
+    def refuse(*_, **__):
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    NUMBERS.close()
+    monkeypatch.setattr(engine.subprocess, "Popen", refuse)
+    clear_cache()
+    with pytest.warns(RuntimeWarning, match="no verdict"):
+        verdict = grade(*PAIR)
+    assert (verdict.correct, verdict.status) == (False, "error")
+    monkeypatch.undo()
+    assert verify(*PAIR)  # and it was not remembered
+
+
+def test_the_worker_is_started_ahead_without_sympy_here():
+    code = (
+        "import sys, time; import onerl.verifier as v; from onerl.verifier.engine import NUMBERS; "
+        "t = time.perf_counter(); v.warm(); assert time.perf_counter() - t < 0.5; "
+        "assert NUMBERS.pid; v.warm(); assert NUMBERS.starts == 1; "
+        r"assert v.verify(r'\boxed{\sqrt{117}}', r'3\sqrt{13}'); assert NUMBERS.starts == 1; "
+        "assert not {'sympy', 'mpmath'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_stopped_supervisor_does_not_hang_forever(monkeypatch):

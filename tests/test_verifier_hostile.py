@@ -9,12 +9,17 @@ import psutil
 import pytest
 
 from onerl.verifier import clear_cache, grade, grade_many, same_answer, self_test, verify
-from onerl.verifier.engine import ALGEBRA
+from onerl.verifier.engine import NUMBERS
+from onerl.verifier.structure import read_answer
 
 HERE = Path(__file__).parent
 CASES = [json.loads(line) for line in (HERE / "verifier_cases_hostile.jsonl").open()]
 OBJECTS = {"nan": float("nan"), "true": True, "dict": {}, "list": [r"\boxed{12.8}"]}
 SLOW = 1.0  # seconds of CPU time here, and of CPU in the worker besides
+
+
+def tree(text: str) -> tuple:
+    return read_answer(text, group_digits=True).tree
 
 
 def response_of(case: dict, canary: str):
@@ -50,6 +55,9 @@ BOMBS = (
     "1,2," * 240 + "3", r"\begin{pmatrix}" * 40, r"\text{" * 120 + "}" * 120, "|" * 500, "1=" * 400 + "1", r"\pm 1 " * 100, "<" * 500,
     r"\left(" * 100, "a_" * 300, "'" * 900, "1:" * 400 + "1", r"\cup" * 200, "1/" * 400 + "3", "2^{8000}\\sqrt[7]{2^{8000}}" * 20,
     r"\frac{1}{1+" * 60 + "1" + "}" * 60, "e^{" * 100 + "1" + "}" * 100, r"\sin" * 200 + "x", "!" * 900, "5" + "!" * 400, "%" * 500,
+    "x≠1," * 200, r"(0.5, " + r"\sum_{k=1}^{200} " * 3 + "1]", "y=0.1234567+" + r"\prod_{k=1}^{199} " * 4 + "x", "x>1 and " * 120 + "x<2",
+    r"\text{" + "one hundred " * 70 + "}", "**" * 400, "1'000" * 190, r"\lim_{x\to 0} " * 60 + "x", r"\begin{vmatrix}" + "1&" * 300 + r"\end{vmatrix}",
+    "C(" * 200 + "1", r"{}_{1}C_{1}" * 80, "0.1234567x+" * 80 + "1", "|x-" * 200, "x=1 " * 200, r"f(1)=6 \quad " * 70, r"\text{the }" * 90 + "5",
 )  # fmt: skip
 BOMB_GOLDS = (
     "12.8",
@@ -84,12 +92,14 @@ def test_a_bomb_for_a_gold_costs_no_more():
 
 def test_a_timeout_leaves_the_next_answers_quick():
     self_test()
-    slow_pair = (r"\int_0^1 x^{x^{x^{x}}} \sin(x^x) dx", r"\int_0^1 x^{x^{x}} dx")
+    double = r"\sum_{k=1}^{200} \sum_{j=1}^{200} \sin(k j x)"
+    slow = tree(double), tree(double + "+x-x")
+    easy = tree(r"\int_0^1 x^2 dx"), tree(r"\frac{1}{3}")
     # after each kill, a question for the engine is answered by a worker that is already warm
     for attempt in range(5):
-        ALGEBRA.ask(("latex", *slow_pair), 0.1)
+        assert NUMBERS.ask(slow, 0.1)[0] == "timeout"
         started = time.monotonic()
-        word, used = ALGEBRA.ask(("latex", r"\int_0^1 x^2 dx", r"\frac{1}{3}"), 5.0)
+        word, used = NUMBERS.ask(easy, 5.0)
         assert word == "equal", attempt
         assert used < 1.0
         assert (
@@ -111,11 +121,11 @@ def test_hostile_strings_do_not_grow_this_process():
 
 
 def test_the_worker_cannot_grow():
-    """The address-space limit is the worker's own; a matrix of a million cells is an error, not 200 MB."""
-    ALGEBRA.ask(("latex", "x", "y"), 5.0)
-    worker = psutil.Process(ALGEBRA.pid).children()[0]
+    """The address-space limit is the worker's own; a number of a million digits is an error."""
+    NUMBERS.ask((tree("x"), tree("y")), 5.0)
+    worker = psutil.Process(NUMBERS.pid).children()[0]
     before = worker.memory_info().rss
-    bomb = r"\sum_{k=1}^{99999} \binom{99999}{k} x^k"
-    ALGEBRA.ask(("latex", bomb, bomb + "+1"), 0.5)
-    workers = psutil.Process(ALGEBRA.pid).children()
+    bomb = r"\prod_{k=1}^{200} (2^{9000}+k)^{9000}"
+    NUMBERS.ask((tree(bomb), tree(bomb + "+1")), 0.5)
+    workers = psutil.Process(NUMBERS.pid).children()
     assert all(process.memory_info().rss < before + 200 * 2**20 for process in workers)

@@ -3,10 +3,12 @@
 import csv
 import os
 import random
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from verifier_forms import value
 
 from onerl import rescore
 from onerl.problems import benchmark
@@ -37,12 +39,71 @@ def test_training_grader_gives_the_recorded_reward(row):
         (r"2\sqrt{2}", r"\sqrt{8}", True),
         (r"2\sqrt{3}", r"\sqrt{8}", False),
         ("x+x", "2x", True),
-        ("2", r"\sqrt{4}", True),
+        ("2", r"\sqrt{4}", False),  # an integer as it is written against none
+        (r"\mathbf{12.8}", "12.8", True),
+        (r"\frac{45}{2}", r"22\frac12", True),
+        ("1,234,567", "1234567", True),
+        ("1234567", "1,234,567", True),
+        ("123,4567", "1234567", False),
+        (r"\boldsymbol{24}", "24", True),
+        (r"172\,822", "172822", False),  # read as the mixed number 172 + 822
+        ("16.", "16", True),
+        ("1.7.", "1.7", False),
+        (r"3\text{ million}", "3", True),  # cut at the text
+        ("3 million", "3000000", False),
+        (r"90^\circ", "90", True),
+        ("5 miles", "5", True),
+        ("5 mph", "5", False),
         ("1.4142135", r"\sqrt{2}", False),
     ],
 )
 def test_training_grader_compares_tuples_by_part_and_expressions_by_value(answer, gold, same):
     assert paper_train_grader(rf"so \boxed{{{answer}}}", gold) is same
+
+
+ALWAYS = (
+    r"{}",
+    r"\displaystyle {}",
+    r"\mathbf{{{}}}",
+    r"\left({}\right)",
+    r"{}\%",
+    r"{}^\circ",
+    "x={}",
+)
+NUMBERS = (r"{} \text{{ cm}}", "{} miles", r"\$ {}")
+NEVER = (r"\approx {}", r"{}, 987654", r"{}+1", "10({})", r"{}\,\text{{mph}}", "{} per hour")
+
+
+def labels() -> list[str]:
+    """The readable labels of DSR-sub that are a number or a plain fraction."""
+    rows = pd.read_parquet(Path(os.environ["ONERL_DATA"]) / "one_shot_rlvr" / "dsr_sub.parquet")
+    golds = {row["ground_truth"] for row in rows.reward_model}
+    return sorted(gold for gold in golds if value(gold) is not None)
+
+
+@needs_data
+def test_training_grader_on_every_numeric_label_of_dsr_sub_in_forms():
+    wrong = []
+    for gold in labels():
+        number = value(gold)
+        forms = [(form, True) for form in ALWAYS] + [(form, False) for form in NEVER]
+        whole = number.denominator == 1
+        if whole:
+            forms += [(f"{int(number)}.0", True)]
+        if whole and abs(number) < 10**9:  # its groups of three are joined pair by pair
+            forms += [(f"{int(number):,}", True)]
+        if "frac" in gold:
+            top, bottom = map(int, re.findall(r"\d+", gold))
+            unreduced = rf"\frac{{{2 * top}}}{{{2 * bottom}}}"
+            forms += [(gold.replace("frac", "tfrac"), True), (f"{top}/{bottom}", "-" not in gold)]
+            forms += [(unreduced.replace("{", "{{").replace("}", "}}"), False)]
+        for form, expected in forms:
+            answer = (
+                form.format(gold) if "{}" in form else form.replace("{{", "{").replace("}}", "}")
+            )
+            if paper_train_grader(rf"\boxed{{{answer}}}", gold) != expected:
+                wrong.append((gold, answer, expected))
+    assert wrong == []
 
 
 @pytest.mark.parametrize(

@@ -148,7 +148,7 @@ KINDS: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]]]] = {
     "sums, products, integrals, limits": (
         [
             (r"\frac{n(n+1)(2n+1)}{6}", r"\sum_{k=1}^{n}k^2"), (r"\sum_{n=1}^\infty \frac{1}{n^2}", r"\frac{\pi^2}{6}"), (r"\int_0^1 e^x dx", "e-1"), (r"\sum_{n=1}^\infty \frac{1}{n^2}", r"\frac{\pi^2}{6}"), (r"\int_0^\pi \sin x\,dx", "2"), (r"\lim_{x\to0}\frac{\sin x}{x}", "1"), (r"\int_0^1 e^x dx", r"e-1"), (r"\int_0^1 x\,dx", r"\frac{1}{2}"), (r"\prod_{i=1}^{5} i", "120"), (r"\sum_{i=1}^{10} i", "55"), (r"n!", r"\prod_{k=1}^{n}k"), ("2^n", r"\sum_{k=0}^n \binom{n}{k}"), (r"\int_0^2 x^2 dx", r"\frac{8}{3}"),
-            (r"\sum_{k=1}^{n} k^3", r"\left(\frac{n(n+1)}{2}\right)^2"), (r"1-2^{-n}", r"\sum_{k=1}^n \frac{1}{2^k}"), (r"\sum_{i=1}^n i^2", r"\sum_{k=1}^{n} k^2"),
+            (r"\sum_{k=1}^{n} k^3", r"\left(\frac{n(n+1)}{2}\right)^2"), (r"1-2^{-n}", r"\sum_{k=1}^n \frac{1}{2^k}"), (r"\sum_{i=1}^n i^2", r"\sum_{k=1}^{n} k^2"), (r"n^2(n+1)", r"\sum_{k=1}^{n}\sum_{j=1}^{n} 2k"),
             (r"\begin{pmatrix}3\\3\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}+\begin{pmatrix}2\\1\end{pmatrix}"),
         ],
         [(r"\frac{n(n+1)}{2}", r"\sum_{k=1}^n k^2"), ("n!", r"\prod_{k=1}^{n-1}k"), ("56", r"\sum_{i=1}^{10} i"), (r"\frac13", r"\int_0^1 x\,dx"), (r"\sum_{k=1}^n k", r"\frac{n(n-1)}{2}"), ("2^n", r"\sum_{k=1}^n \binom{n}{k}"), ("55", r"\sum_{i=1}^{10} i"), ("120", r"\prod_{i=1}^{5} i"), (r"\frac{1}{2}", r"\int_0^1 x\,dx"), ("1", r"\lim_{x\to0}\frac{\sin x}{x}"), ("2", r"\int_0^\pi \sin x\,dx"), ("0", r"\lim_{x\to0}\frac{\sin x}{x}")],

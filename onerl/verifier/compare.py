@@ -9,13 +9,13 @@ tell apart. `Comparison.rule` names what decided; `policy.py` says why each rule
 import itertools
 from fractions import Fraction
 
+from onerl.verifier.lists import ListComparison
 from onerl.verifier.node import Node, is_label, is_name
 from onerl.verifier.numeric import NoValueError, variables
 from onerl.verifier.regions import FLIPPED, region
 from onerl.verifier.structure import read
 from onerl.verifier.tokens import Token
 from onerl.verifier.values import (
-    ValueComparison,
     constant,
     difference,
     exact_value,
@@ -24,10 +24,8 @@ from onerl.verifier.values import (
 )
 from onerl.verifier.words import same_text
 
-_MAX_LIST = 200
 
-
-class Comparison(ValueComparison):
+class Comparison(ListComparison):
     """One comparison of an answer with a gold answer."""
 
     def same(self, gold: Node, answer: Node) -> bool:
@@ -220,86 +218,6 @@ class Comparison(ValueComparison):
         same = gold.detail == answer.detail and self._in_order(gold.items, answer.items)
         return self._say("tuple", same)
 
-    def _collections(self, gold: Node, answer: Node) -> bool:
-        if "tuple" in (gold.kind, answer.kind):
-            return self._tuple_and_list(gold, answer)
-        wanted = _flat(gold)
-        given = _flat(answer)
-        if gold.kind not in ("list", "set"):  # several values offered for one: all must be right
-            several = answer.kind == "list" and 0 < len(given) <= 4
-            all_right = several or len(given) == 1
-            all_right = all_right and all(self.equal(gold, item) for item in given)
-            return self._say("one answer", all_right)
-        if answer.kind not in ("list", "set"):
-            one = len(wanted) > 0 and all(self.equal(item, answer) for item in wanted)
-            repeated = gold.kind == "list" and len({item.spelling for item in wanted}) < len(wanted)
-            return self._say("list", one and not repeated)
-        if len(_names(wanted)) > 1:
-            return self._say("named values", self._named_values(wanted, given))
-        wanted, given = _unnamed(wanted), _unnamed(given)
-        if answer.kind == "list" and len(given) > len(wanted):
-            return self._say("set", False)  # the same list twice, "or" the same list plus one
-        if "set" in (gold.kind, answer.kind):
-            wanted, given = self._distinct(wanted), self._distinct(given)
-        return self._say("set", self._same_set(wanted, given))
-
-    def _named_values(self, gold: list[Node], answer: list[Node]) -> bool:
-        """x = 1, y = 2 in any order while the names are there, in the gold's order without them."""
-        if len(gold) != len(answer):
-            return False
-        if any(item.kind == "equation" for item in answer):
-            return self._same_set(gold, answer)
-        return self._in_order(_unnamed(gold), answer)
-
-    def _tuple_and_list(self, gold: Node, answer: Node) -> bool:
-        """(1, 2) is x = 1, y = 2; otherwise a point is not a list."""
-        pair, other = (gold, answer) if gold.kind == "tuple" else (answer, gold)
-        items = other.items
-        if len(items) == 1 and other.kind == "set":
-            one = self.equal(*((gold, items[0]) if gold is pair else (items[0], answer)))
-            return self._say("set", one and items[0].kind == "tuple")
-        if pair.detail != "()" or not items or not all(item.kind == "equation" for item in items):
-            every = gold is pair and other.kind == "list" and 0 < len(items) <= 4
-            return self._say("one answer", every and all(self.equal(gold, i) for i in items))
-        values = [item.items[-1] for item in items]
-        if gold.kind == "tuple":
-            return self._say("tuple", self._in_order(gold.items, values))
-        return self._say("tuple", self._in_order(values, answer.items))
-
-    def _same_set(self, gold: list[Node], answer: list[Node]) -> bool:
-        """Each side's values are the other side's, in any order and as often."""
-        if len(gold) != len(answer) or len(gold) > _MAX_LIST:
-            return False
-        rest = list(answer)
-        left_over = []
-        ask, self.ask = self.ask, None  # first without the engine, which most pairs do not need
-        for item in gold:
-            hit = next((i for i, other in enumerate(rest) if self.equal(item, other)), None)
-            if hit is None:
-                left_over.append(item)
-            else:
-                rest.pop(hit)
-        self.ask = ask
-        if not left_over or ask is None or len(left_over) > 6:
-            return not left_over
-        for item in left_over:
-            hit = next((i for i, other in enumerate(rest) if self.equal(item, other)), None)
-            if hit is None:
-                return False
-            rest.pop(hit)
-        return True
-
-    def _distinct(self, items: list[Node]) -> list[Node]:
-        if len(items) > _MAX_LIST:
-            return items
-        seen: dict = {}
-        for item in items:
-            key = (
-                exact_value(item) if item.kind == "value" and not (item.mark or item.unit) else None
-            )
-            seen.setdefault(item.spelling if key is None else key, item)
-        return list(seen.values())
-
     def _bases(self, gold: Node, answer: Node) -> bool:
         if gold.kind == answer.kind:
             return self._say("number base", gold.detail == answer.detail)
@@ -409,40 +327,6 @@ def _without_arguments(node: Node) -> Node:
         called = [t.text for t in behind[::2]] == ["(", ")"] and behind[1].kind == "letter"
         at += 4 if argument and called else 1
     return read(out)
-
-
-def _flat(node: Node) -> list[Node]:
-    """The members of a collection, with 1 ± 2 as two of them."""
-    if node.kind not in ("list", "set"):
-        return [node]
-    out: list[Node] = []
-    for item in _shortened(node.items):
-        out += _flat(item) if item.kind == "list" and item.detail == "pm" else [item]
-    return out
-
-
-def _shortened(items: list[Node]) -> list[Node]:
-    """1, 2, 3, …, n as 1, 2, …, n."""
-    at = next((i for i, item in enumerate(items) if item.spelling == "dots"), 0)
-    values = [exact_value(item) if item.kind == "value" else None for item in items[:at]]
-    if at < 3 or None in values or len({b - a for a, b in itertools.pairwise(values)}) > 1:
-        return items
-    return items[:2] + items[at:]
-
-
-def _names(items: list[Node]) -> set[str]:
-    return {item.items[0].spelling for item in items if item.kind == "equation"}
-
-
-def _unnamed(items: list[Node]) -> list[Node]:
-    """x = 1, x = 2 (or x = 1, 2) as the values."""
-    out = []
-    for item in items:
-        if item.kind == "equation" and is_name(item.items[0].tokens):
-            out += _flat(item.items[-1])
-        else:
-            out.append(item)
-    return out
 
 
 def _argument(name: list[Token]) -> Token | None:

@@ -8,14 +8,10 @@ nothing; a tree is nested tuples whose first item names the node. Anything else 
 
 from fractions import Fraction
 
-from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell
+from onerl.verifier.commands import MATES, Commands
+from onerl.verifier.tokens import Token, UnreadableError, spell
 
-_UNARY = FUNCTIONS - {"sqrt", "log", "max", "min", "gcd", "lcm"}
-_MANY = frozenset(("max", "min", "gcd", "lcm"))
-_MATES = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "lfloor": "rfloor", "lceil": "rceil"}
 _MAX_DIGITS = 400
-_BOUND = frozenset(("sum", "prod", "int", "lim"))
-_BOUND_NAME = "#"
 
 
 def parse(tokens: list[Token], *, tight: bool = False) -> tuple:
@@ -30,23 +26,6 @@ def parse(tokens: list[Token], *, tight: bool = False) -> tuple:
     return tree
 
 
-def matching(tokens: list[Token], start: int) -> int:
-    """Index of the bracket that closes the one at `start`, or -1."""
-    depth = 0
-    for index in range(start, len(tokens)):
-        depth += (tokens[index].kind == "open") - (tokens[index].kind == "close")
-        if depth == 0:
-            return index
-    return -1
-
-
-def _with_bound(tree: tuple, name: str) -> tuple:
-    """`tree` with its bound variable under a name that no answer can write."""
-    if tree == ("var", name) or tree == ("const", name):
-        return ("var", _BOUND_NAME)
-    return tuple(_with_bound(part, name) if isinstance(part, tuple) else part for part in tree)
-
-
 def number(text: str) -> tuple:
     """The node of a literal: exact value, and how many decimals were written."""
     if len(text) > _MAX_DIGITS:
@@ -54,12 +33,16 @@ def number(text: str) -> tuple:
     return ("num", Fraction(text), len(text.split(".")[1]) if "." in text else None)
 
 
-class _Reader:
+class _Reader(Commands):
     def __init__(self, tokens: list[Token], tight: bool = False):
         self.tokens = tokens
         self.tight = tight
         self.position = 0
         self.bars = 0  # open |absolute values|
+
+    @staticmethod
+    def parsed(tokens: list[Token]) -> tuple:
+        return parse(tokens)
 
     def peek(self, ahead: int = 0) -> Token:
         index = self.position + ahead
@@ -249,7 +232,7 @@ class _Reader:
         start, depth = self.position, 1
         while depth:
             token = self.take()
-            depth += (token.text == opening) - (token.text == _MATES[opening])
+            depth += (token.text == opening) - (token.text == MATES[opening])
         return self.tokens[start : self.position - 1]
 
     def _name(self, token: Token) -> tuple:
@@ -295,7 +278,7 @@ class _Reader:
         return None
 
     def _bracketed(self, token: Token) -> tuple:
-        close = _MATES.get(token.text)
+        close = MATES.get(token.text)
         if close is None:
             raise UnreadableError(f"unexpected {token.text}")
         bars, self.bars = self.bars, 0
@@ -319,150 +302,3 @@ class _Reader:
         if token.kind in ("num", "letter", "cmd"):
             return self.primary()
         raise UnreadableError("missing argument")
-
-    def _command(self, name: str) -> tuple:
-        if name == "frac":
-            if self._is_derivative():
-                return self._derivative()
-            return ("div", self._argument(), self._argument())
-        if name == "sqrt":
-            return self._root()
-        if name == "root":  # \\root 3 \\of 7
-            degree = self._argument()
-            self.expect("of")
-            return ("root", self._argument(), degree)
-        if name in _BOUND:
-            return self._bound(name)
-        if name == "binom":
-            return ("binom", self._argument(), self._argument())
-        if name == "pi":
-            return ("const", "pi")
-        if name == "infty":
-            return ("const", "oo")
-        if name in ("overline", "angle", "triangle", "mathbb", "widetilde", "overset"):
-            group = self._group()
-            if name == "angle":
-                while self.peek().kind == "letter":
-                    group.append(self.take())
-            return ("var", name + " " + spell(group))
-        if name in _MANY:
-            return self._many(name)
-        if name in ("log", "log10", "ln"):
-            return self._logarithm(name)
-        if name in _UNARY:
-            return self._function(name)
-        raise UnreadableError(f"\\{name}")
-
-    def _bound(self, name: str) -> tuple:
-        """A sum, product, integral or limit: (name, from, to, body in the bound variable)."""
-        low, high = None, ("const", "oo")
-        while self.peek().text in ("_", "^"):
-            if self.take().text == "_":
-                low = self._group()
-            else:
-                high = parse(self._group())
-        if low is None:
-            raise UnreadableError(f"\\{name}")
-        sign = {"lim": "to"}.get(name, "=")
-        if name == "int":
-            body, variable = self._integrand()
-            start = parse(low)
-        else:
-            if len(low) < 3 or low[0].kind != "letter" or low[1].text != sign:
-                raise UnreadableError(f"\\{name}")
-            variable, start = low[0].text, parse(low[2:])
-            body = self.product()
-        return (name, start, high, _with_bound(body, variable))
-
-    def _integrand(self) -> tuple[tuple, str]:
-        """(body, variable) of what stands before dx."""
-        depth = 0
-        for at in range(self.position, len(self.tokens) - 1):
-            token, after = self.tokens[at], self.tokens[at + 1]
-            depth += (token.kind == "open") - (token.kind == "close")
-            if depth == 0 and token.text == "d" and after.kind == "letter":
-                body = self.tokens[self.position : at]
-                self.position = at + 2
-                tree = parse(body) if body else ("num", Fraction(1), None)
-                return tree, after.text
-        raise UnreadableError("\\int")
-
-    def _derivative(self) -> tuple:
-        """dy/dt as y', and what is more involved as it is spelled."""
-        top, bottom = self._group(), self._group()
-        order, name = 1, top[1:]
-        if name[:1] and name[0].text == "^":
-            name = [token for token in name[1:] if token.text not in "{}"]
-            order, name = int(name[0].text) if name[0].text.isdigit() else 0, name[1:]
-        if top[0].text == "d" and 0 < order < 5 and len(name) == 1 and name[0].kind == "letter":
-            return ("var", name[0].text + "'" * order)
-        return ("var", f"frac {spell(top)} / {spell(bottom)}")
-
-    def _is_derivative(self) -> bool:
-        first, sign = self.peek(), self.peek(1)
-        if first.text != "{" or sign.text not in ("d", "\\partial"):
-            return False
-        close = matching(self.tokens, self.position)
-        bottom = [token.text for token in self.tokens[close + 1 : close + 3]]
-        return close > 0 and bottom == ["{", sign.text]
-
-    def _root(self) -> tuple:
-        degree = None
-        if self.peek().text == "[":
-            self.take()
-            degree = self.sum()
-            self.expect("]")
-        token = self.peek()
-        whole = token.kind == "num" or token.text == "("  # \sqrt13 is the root of 13
-        inner = self.primary() if whole else self._argument()
-        return ("root", inner, degree or ("num", Fraction(2), None))
-
-    def _logarithm(self, name: str) -> tuple:
-        base = {"log10": ("num", Fraction(10), None), "ln": ("const", "e"), "log": None}[name]
-        if self.peek().text == "_":
-            self.take()
-            base = self._argument()
-        power = self._function_power()
-        # "log" without a base: unknown, but the same on both sides
-        tree = ("log", base, self._function_argument())
-        return ("pow", tree, power) if power else tree
-
-    def _function(self, name: str) -> tuple:
-        power = self._function_power()
-        argument = self._function_argument()
-        if power == ("neg", ("num", Fraction(1), None)) and "a" + name in _UNARY:
-            return ("fn", "a" + name, argument)
-        if name == "cis":
-            return ("fn", "exp", ("mul", ("const", "i"), argument))
-        tree = ("fn", name, argument)
-        return ("pow", tree, power) if power else tree
-
-    def _function_power(self) -> tuple | None:
-        if self.peek().text != "^":
-            return None
-        self.take()
-        return self.exponent()
-
-    def _function_argument(self) -> tuple:
-        """\\sin 2x takes the product up to the next sign; \\sin(2x) y takes the bracket alone."""
-        token = self.peek()
-        if token.text in ("(", "{", "["):
-            return self.primary()
-        tree = self.signed()
-        while True:
-            token = self.peek()
-            simple = token.kind in ("num", "letter") or token.text in ("pi", "frac", "sqrt")
-            if not simple:
-                return tree
-            tree = self._implicit(tree, token)
-
-    def _many(self, name: str) -> tuple:
-        if self.peek().text not in ("(", "\\{", "{"):
-            raise UnreadableError(f"\\{name}")
-        bracket = self.take().text
-        items = [self.sum()]
-        while self.peek().text == ",":
-            self.take()
-            items.append(self.sum())
-        self.expect(_MATES[bracket])
-        return ("many", name, *items)

@@ -54,7 +54,7 @@ def closing_brace(text: str, opening: int, reach: int = _SCAN) -> int:
 
 
 def _boxes(response: str):
-    """The boxes of a response, last first, as (start, end, content); the end of an open one is -1."""
+    """The boxes of a response, last first, as (start, end, content); an open one ends at -1."""
     end = len(response)
     for _ in range(_MAX_LOOKS):
         found = response.rfind("box", 0, end)

@@ -119,7 +119,7 @@ def _verdict(answer: str, gold: str, choices: tuple, *shown: str) -> tuple:
         correct, status, rule = _cached(answer, gold, choices)
     except _UndecidedError as undecided:
         correct, status, rule = undecided.args[0]
-        warnings.warn(f"the verifier could not decide an answer ({rule})", stacklevel=2)
+        warnings.warn(f"no verdict on {answer!r:.60}: {rule} ({status})", RuntimeWarning, 2)
     return correct, *shown, status, rule
 
 

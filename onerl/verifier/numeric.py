@@ -21,7 +21,8 @@ from fractions import Fraction
 PRIME = 2**61 - 1
 _MAX_BITS = 40_000
 _MAX_FACTORIAL = 3_000
-_MAX_TERMS = 500  # of a sum
+_MAX_TERMS = 200  # of a sum
+HARD = frozenset(("sum", "prod", "int", "lim"))  # too slow for a first look in floating point
 
 
 class NoValueError(Exception):
@@ -29,9 +30,9 @@ class NoValueError(Exception):
 
 
 def variables(tree: tuple) -> frozenset[str]:
-    """The free variables; "#" is the bound one of a sum, product, integral or limit."""
+    """The free variables; "#" begins a bound one, of a sum, product, integral or limit."""
     if tree[0] == "var":
-        return frozenset((tree[1],)) if tree[1] != "#" else frozenset()
+        return frozenset((tree[1],)) if tree[1][0] != "#" else frozenset()
     found: frozenset[str] = frozenset()
     for part in tree[1:]:
         if isinstance(part, tuple):
@@ -193,98 +194,11 @@ def _modular_power(base: int, exponent: Fraction) -> int:
 
 
 def _residue(name: str, salt: int) -> int:
-    return _hash(name, salt) * _hash(name, ~salt) % PRIME
+    return mixed(name, salt) * mixed(name, ~salt) % PRIME
 
 
-def _hash(name: str, salt: int) -> int:
+def mixed(name: str, salt: int) -> int:
     return zlib.crc32(f"{salt}:{name}".encode()) + 2
-
-
-_COUNTED = frozenset(("fact", "binom", "gcd", "lcm", "sum", "prod"))
-_WHOLE = _COUNTED | {"floor", "ceil", "mod"}
-_COUNTERS = frozenset("n m k p q N M K i j".split())  # variables that stand for whole numbers
-_UNKNOWNS = frozenset("x y z t".split())  # and those that may always be negative
-_BRANCHED = frozenset(("root", "log", "pow"))
-HARD = frozenset(("sum", "prod", "int", "lim"))  # too slow for a first look in floating point
-_WANTED = 10  # points at which both sides have a value
-_TRIED = 72
-
-
-class Samples:
-    """The points at which two trees are compared: where both have a real value.
-
-    Roots and logarithms want an argument that is not negative, arcsines one in [-1, 1], factorials
-    whole numbers: points outside such a domain decide nothing and are passed over, and points of
-    other sizes and signs are tried until enough lie inside. With several letters under roots, those
-    that are not usual names of unknowns are quantities (a mass, a length) and positive.
-    """
-
-    def __init__(self, *trees: tuple):
-        self.names = sorted(frozenset().union(*map(variables, trees)))
-        self.whole = any(contains(tree, _WHOLE) for tree in trees)
-        counted = any(contains(tree, _COUNTED) for tree in trees)
-        self.only_whole = counted or (self.whole and set(self.names) <= _COUNTERS)
-        branched = any(contains(tree, _BRANCHED) for tree in trees)
-        signed = any(contains(tree, frozenset(("abs",))) for tree in trees)
-        free = {n for n in self.names if n in _UNKNOWNS}
-        self.positive = set(self.names) - free if branched and not signed else set()
-        if len(self.names) < 2:
-            self.positive = set()
-        self.scale = max(2.0, *map(_largest, trees))
-
-    def __iter__(self):
-        if not self.names:
-            yield {}
-            return
-        if self.whole:
-            for salt in range(_TRIED if self.only_whole else 4):
-                yield {n: complex(_hash(n, salt) % (4 + salt % 9)) + 1 for n in self.names}
-            if self.only_whole:
-                return
-        for salt in range(_TRIED):
-            yield {name: self._at(name, salt) for name in self.names}
-
-    def _at(self, name: str, salt: int) -> complex:
-        size = 0.05 + _hash(name, salt) % 10_007 / 10_007
-        if salt % 3 == 2:
-            size *= 2.0 ** (_hash(name, -salt - 3) % 8 - 4)  # letters of very different sizes
-        scale = (1.0, 2.5, self.scale, 0.3, 3 * self.scale)[salt % 5]
-        negative = salt >= 2 and _hash(name, salt) % 97 % 2 and name not in self.positive
-        return complex(-size * scale if negative else size * scale)
-
-    def pairs(self, first: tuple, second: tuple, field=None, convert=None):
-        """(value, value) of two trees at up to `_WANTED` points where both have one.
-
-        A last pair of None says that there is no such point, though one side has values.
-        """
-        field = field or FloatField
-        found, one_sided = 0, 0
-        for point in self:
-            at = {n: convert(v) for n, v in point.items()} if convert else point
-            left, right = _value(first, at, field), _value(second, at, field)
-            if left is None or right is None:
-                one_sided += left is not right
-                continue
-            found += 1
-            yield left, right
-            if found == _WANTED:
-                break
-        if one_sided and (not found or (self.only_whole and one_sided > 3 * found)):
-            yield None, None
-
-
-def _value(tree: tuple, point: dict, field):
-    try:
-        return numeric(tree, point, field)
-    except NoValueError:
-        return None
-
-
-def _largest(tree: tuple) -> float:
-    """The largest number in a tree, as the scale on which a variable matters."""
-    if tree[0] == "num":
-        return float(min(abs(tree[1]), 10**9))
-    return max((_largest(part) for part in tree[1:] if isinstance(part, tuple)), default=0.0)
 
 
 class FloatField:
@@ -358,7 +272,7 @@ def _numeric(tree: tuple, point: dict, field):
     if kind == "root":
         base, degree = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
         if _negative(base) and degree.imag == 0 and degree.real % 2 == 1:
-            if point and set(point) != {"#"}:
+            if point and any(name[0] != "#" for name in point):
                 raise NoValueError
             return -((-base) ** (1 / degree))
         return _power(base, 1 / degree, point, field)
@@ -386,14 +300,16 @@ def _numeric(tree: tuple, point: dict, field):
 
 def _bound(tree: tuple, point: dict, field):
     """A sum or product of few terms; what is infinite or continuous is for the field to do."""
-    kind, low, high, body = tree
+    kind, name, low, high, body = tree
 
     def term(value):
-        return _numeric(body, {**point, "#": value}, field)
+        return _numeric(body, {**point, name: value}, field)
 
     ends = [_end(tree, point, field) for tree in (low, high)]
     if kind in ("int", "lim") or isinstance(ends[1], float):
         return field.limit(kind, term, *ends)
+    if field is FloatField and contains(body, HARD):
+        raise NoValueError  # sums of sums are for the worker, whose time is limited
     start, last = ends
     count = last.real - start.real + 1
     if start.imag or last.imag or start.real % 1 or last.real % 1 or not 0 <= count <= _MAX_TERMS:

@@ -1,7 +1,7 @@
 r"""A value with its unit, percent or degree mark; or a text; what is left when no shape remains."""
 
 from onerl.verifier import units
-from onerl.verifier.expression import matching
+from onerl.verifier.commands import matching
 from onerl.verifier.node import Node
 from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell
 from onerl.verifier.words import EMPTY, REALS, without_nouns

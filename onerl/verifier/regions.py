@@ -6,7 +6,7 @@ are put in order and touching pieces are joined; ends that are expressions stay 
 
 import math
 
-from onerl.verifier.expression import matching
+from onerl.verifier.commands import matching
 from onerl.verifier.node import Node, is_name
 from onerl.verifier.numeric import NoValueError
 from onerl.verifier.structure import read
@@ -14,6 +14,7 @@ from onerl.verifier.tokens import Token
 from onerl.verifier.values import constant, infinite
 
 FLIPPED = {"<": ">", ">": "<", "le": "ge", "ge": "le", "ne": "ne", "=": "="}
+_MAX_PARTS = 24
 _MINUS, _PLUS = (read([Token("op", sign), Token("cmd", "infty")]) for sign in "-+")
 
 
@@ -37,7 +38,10 @@ def _pieces(node: Node, trusted: bool) -> list | None:
         return _relation_region(node)
     if node.kind not in ("union", "list", "difference", "complement") or not node.items:
         return None
-    if len({_subject(item) for item in node.items if item.kind == "relation"}) > 1:
+    if (
+        len(node.items) > _MAX_PARTS
+        or len({_subject(item) for item in node.items if item.kind == "relation"}) > 1
+    ):
         return None
     parts = [_pieces(item, trusted) for item in node.items]
     if None in parts:
@@ -149,7 +153,7 @@ def _relation_region(node: Node) -> list | None:
     if len(sides) != 2:
         return None
     (left, right), sign = sides, signs[0]
-    if _is_variable(right) and not _is_variable(left) or _absolute(right):
+    if (_is_variable(right) and not _is_variable(left)) or _absolute(right):
         left, right, sign = right, left, FLIPPED.get(sign, "")
     if _is_variable(right):
         return None

@@ -2,9 +2,12 @@ r"""Spellings of one thing folded, as text: unicode, digit groups, clock times, 
 
 What this returns means the same as what came in; `tokens` cuts it into tokens.
 """
+# tables read better wide
+# ruff: noqa: E501
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from onerl.verifier.extract import closing_brace
 
@@ -38,11 +41,13 @@ _SURE_GROUPS = re.compile(
 _MAYBE_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,])")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 _CLOCK = re.compile(
-    r"(:\d\d)\s*\\?,?\s*(?:\\(?:text|mathrm)\s*\{\s*([ap])\.?\s?m\b\.?\s*\}|([ap])\.?\s?m\b\.?)", re.I
+    r"(:\d\d)\s*\\?,?\s*(?:\\(?:text|mathrm)\s*\{\s*([ap])\.?\s?m\b\.?\s*\}|([ap])\.?\s?m\b\.?)",
+    re.I,
 )
 _TRAILING = ".,;:。．"
 _MARKDOWN = re.compile(r"(\*\*|__|\*|`+|['\"“])([^*`_'\"]+)(?:\1|”)")
 _CHOSEN = re.compile(r"(?:\{\}\s*[_^]|^\s*\^)\s*\{?(\w+)\}?\s*C\s*_\s*\{?(\w+)\}?")
+_BOX = re.compile(r"\\f?box(?:ed)?\s*\{")
 _ORDINAL = re.compile(
     r"(?<=\d)(?:\s*\^?\s*\{?\s*\\(?:text|mathrm|textsuperscript|rm)\s*\{\s*(?:st|nd|rd|th)\s*\}"
     r"|\s*\^\s*\{(?:st|nd|rd|th)\}|(?:st|nd|rd|th)\b)"
@@ -54,31 +59,47 @@ _LONE_CELL = re.compile(
     r"\\begin\{(array|aligned|align\*?|gathered|tabular)\}(?:\{[lcr|]*\})?([^&\\]*)\\end\{\1\}"
 )
 # twenty-one, three-eighths, light-years
-_HYPHEN = re.compile(r"(?i)(?<=ty)-(?=[a-z])|(?<=[a-z]{3})-(?=(?:hal(?:f|ves)|thirds?|[a-z]+ths?|quarters?|years?)\b)")
+_HYPHEN = re.compile(
+    r"(?i)(?<=ty)-(?=[a-z])|(?<=[a-z]{3})-(?=(?:hal(?:f|ves)|thirds?|[a-z]+ths?|quarters?|years?)\b)"
+)
 _APOSTROPHES = re.compile(r"(?<![\d.'])(\d{1,3}(?:'\d{3})+)(?![\d'])")
 
 
+_WRAPPED = frozenset("$\\{*_`'\"“")
+
+
+@lru_cache(256)  # one verdict asks for the same few texts several times
 def strip_wrapping(text: str) -> str:
     """Without math delimiters, boxes, whole-group braces and closing punctuation around it."""
     for _ in range(8):
         before, text = text, text.strip()
-        for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
-            inner = text[len(left) : len(text) - len(right)]
-            if text.startswith(left) and text.endswith(right) and left not in inner and inner:
-                text = inner.strip()
-        cell, mark = _LONE_CELL.fullmatch(text), _MARKDOWN.fullmatch(text)
-        text = (cell or mark or ("", "", text))[2].strip()
-        box = re.match(r"\\f?box(?:ed)?\s*\{", text)
-        if box and closing_brace(text, box.end() - 1) == len(text) - 1:
-            text = text[box.end() : -1].strip()
-        if text.startswith("{") and "," not in text and closing_brace(text, 0) == len(text) - 1:
-            text = text[1:-1].strip()
+        if text[:1] in _WRAPPED:
+            text = _unwrapped(text)
         while text and text[-1] in _TRAILING and not text.endswith(("\\,", "\\;", "\\:", "..")):
             text = text[:-1].rstrip()
         if text.endswith("\\"):  # a line break, or half of one
             text = text.rstrip("\\").rstrip()
         if text == before:
             break
+    return text
+
+
+def _unwrapped(text: str) -> str:
+    for left, right in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
+        inner = text[len(left) : len(text) - len(right)]
+        if text.startswith(left) and text.endswith(right) and left not in inner and inner:
+            return inner.strip()
+    if text[0] not in "{\\":
+        mark = _MARKDOWN.fullmatch(text)
+        return mark[2] if mark else text
+    cell = _LONE_CELL.fullmatch(text) if text.startswith("\\begin") else None
+    if cell:
+        return cell[2]
+    box = _BOX.match(text)
+    if box and closing_brace(text, box.end() - 1) == len(text) - 1:
+        return text[box.end() : -1]
+    if text[0] == "{" and "," not in text and closing_brace(text, 0) == len(text) - 1:
+        return text[1:-1]
     return text
 
 
@@ -90,7 +111,9 @@ def clean(text: str, *, group_digits: bool) -> str:
         text = _DOUBLED.sub(r"\\", text)
     elif "\\\\begin" in text:
         text = text.replace("\\\\\\\\", "\0").replace("\\\\", "\\").replace("\0", "\\\\")
-    text = _CHOSEN.sub(r"\\binom{\1}{\2}", strip_wrapping(text).replace("\\quad", "\\quad "))
+    text = _CHOSEN.sub(
+        r"\\binom{\1}{\2}", strip_wrapping(text).replace("\\quad", "\\quad ").replace("{:}", ":")
+    )
     text = _CLOCK.sub(lambda m: rf"{m[1]} \text{{{m[2] or m[3]}m}}", text)
     if "'" in text:
         text = _APOSTROPHES.sub(lambda group: group[0].replace("'", ""), text)

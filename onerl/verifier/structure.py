@@ -5,7 +5,7 @@ a text.
 equality; `compare` does.
 """
 
-from onerl.verifier.expression import matching
+from onerl.verifier.commands import matching
 from onerl.verifier.node import Node, is_call, is_name, is_op, is_separator, split
 from onerl.verifier.quantity import read_value
 from onerl.verifier.tokens import Token, UnreadableError, tokenise
@@ -34,16 +34,17 @@ def read_answer(text: str, *, group_digits: bool) -> Node:
 
 def _statements(tokens: list[Token]) -> list[Token]:
     """Two equations side by side ("x = 5 \\quad y = 6", "x = 5 y = 6") are a list of two."""
-    parts, marks = split(tokens, is_op("cmd", "quad"))
-    if marks:
+    texts = [token.text for token in tokens]
+    if "quad" in texts:
+        parts, _ = split(tokens, is_op("cmd", "quad"))
         listed = sum(any(t.kind == "rel" for t in part) for part in parts) > 1
         comma = [Token("op", ",")] * listed
         joined = [token for part in parts for token in [*comma, *part]]
         tokens = joined[listed:]
-    tokens = [token for token in tokens if token.text != "quad"]
-    sides, marks = split(tokens, is_op("rel", "="))
-    if len(marks) < 2 or any(token.kind == "sep" or token.text == "," for token in tokens):
+        tokens = [token for token in tokens if token.text != "quad"]
+    if texts.count("=") < 2 or any(token.kind == "sep" or token.text == "," for token in tokens):
         return tokens
+    sides, marks = split(tokens, is_op("rel", "="))
     out = list(sides[0])
     for mark, side in zip(marks, sides[1:], strict=True):
         cut = next(
@@ -63,11 +64,23 @@ def read(tokens: list[Token], depth: int = 0) -> Node:
         raise UnreadableError("empty part")
     if depth > _MAX_READ_DEPTH:
         raise UnreadableError("nested too deeply")
-    for reader in _READERS:
-        node = reader(tokens, depth)
-        if node is not None:
-            return node
+    if tokens[0].kind in ("open", "close") or any(map(_shapes, tokens)):
+        for reader in _READERS:
+            node = reader(tokens, depth)
+            if node is not None:
+                return node
     return read_value(tokens)
+
+
+_SHAPES = frozenset(
+    (",", ";", "=>", "cup", "setminus", "pm", "mp", ":", "to", "_", "base", "mathbb")
+)
+
+
+def _shapes(token: Token) -> bool:
+    """Whether a token can make more than a value of what it stands in."""
+    kind, text, _ = token
+    return kind == "rel" or kind == "sep" or text in _SHAPES or text[:6] == "begin{"
 
 
 def _trim(tokens: list[Token]) -> list[Token]:

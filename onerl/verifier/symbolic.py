@@ -9,7 +9,8 @@ from fractions import Fraction
 
 import mpmath
 
-from onerl.verifier.numeric import HARD, NoValueError, Samples, contains
+from onerl.verifier.numeric import HARD, NoValueError, contains
+from onerl.verifier.samples import Samples
 
 _DIGITS = (80, 200)
 _HARD_DIGITS = 30
@@ -94,4 +95,4 @@ def warm() -> None:
     square = ("add", ("pow", ("fn", "sin", x), two), ("pow", ("fn", "cos", x), two))
     same_trees(("log", ("const", "e"), ("fn", "exp", square)), one)
     same_trees(("root", ("fact", ("mul", ("const", "pi"), one)), two), ("const", "pi"))
-    same_trees(("int", one, two, ("fn", "exp", ("var", "#"))), ("sum", one, ("const", "oo"), one))
+    same_trees(("int", "#", one, two, ("var", "#")), ("sum", "#", one, ("const", "oo"), one))

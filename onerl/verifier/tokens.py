@@ -5,7 +5,7 @@ and spellings of one thing are folded (``\dfrac``, ``\leq``, unicode). Everythin
 tokens.
 """
 # Word lists read better as words.
-# ruff: noqa: SIM905
+# ruff: noqa: SIM905, E501
 
 import re
 from typing import NamedTuple
@@ -42,9 +42,9 @@ _SYNONYMS = {
         "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")},
     "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "implies": "Rightarrow",
     "bigcup": "cup", "backslash": "setminus", "smallsetminus": "setminus",
-    **{name: "dots" for name in ("ldots", "cdots", "hdots", "dotsc", "dotsb")},
+    **dict.fromkeys(("ldots", "cdots", "hdots", "dotsc", "dotsb"), "dots"),
     "lg": "log10", "degree": "circ", "degrees": "circ",
-    "imaginaryI": "i", "pounds": "£", "euro": "€", "bmod": "mod", **{name: "Rightarrow" for name in ("rightarrow", "longrightarrow", "Longrightarrow", "mapsto")},
+    "imaginaryI": "i", "pounds": "£", "euro": "€", "bmod": "mod", **dict.fromkeys(("rightarrow", "longrightarrow", "Longrightarrow", "mapsto"), "Rightarrow"),
     "qquad": "quad",
 }  # fmt: skip
 _DROPPED = frozenset(
@@ -109,7 +109,7 @@ _SIMPLE = {
     **{name: ("open", name) for name in ("lfloor", "lceil")},
     **{name: ("close", name) for name in ("rfloor", "rceil")},
     **{name: ("op", name) for name in "|:/"},
-    **{name: ("op", "=>") for name in "Rightarrow therefore because iff Leftrightarrow".split()},
+    **dict.fromkeys("Rightarrow therefore because iff Leftrightarrow".split(), ("op", "=>")),
 }  # fmt: skip
 _BRACKETS = {"(": "open", "[": "open", "{": "open", ")": "close", "]": "close", "}": "close"}
 
@@ -278,7 +278,9 @@ def _word(word: str, out: list[Token], space: bool, said: bool = False) -> None:
 
 
 _BEFORE_UNITS = frozenset(("/", "%", "*", "pi", "circ"))
-_PRODUCTS = frozenset("mg gm ms mv kv pa".split())  # written without a space
+_PRODUCTS = frozenset(
+    "mg gm ms mv kv pa ev ml mj kj kw au db ly pc hz".split()
+)  # written without a space
 
 
 def _measures(token: Token | None) -> bool:
@@ -307,18 +309,25 @@ def _text(content: str, out: list[Token], space: bool, nesting: int) -> None:
         _lex(words, out, nesting + 1, said=not any(sign in words for sign in "=<>"))
 
 
+_FOLDED = frozenset(("frac", "\\mu", "\\Omega", "^"))
+
+
 def _fold_units(tokens: list[Token]) -> list[Token]:
     r"""\frac{unit}{unit} becomes unit / unit; micro, kilo-ohm and the sun's units one unit each."""
     out: list[Token] = []
     index = 0
     while index < len(tokens):
         token, last = tokens[index], out[-1] if out else None
+        if token.kind != "unit" and token.text not in _FOLDED:
+            out.append(token)
+            index += 1
+            continue
         texts = [t.text for t in tokens[index + 1 : index + 7]]
         kinds = [t.kind for t in tokens[index + 1 : index + 7]]
         units_of = texts[:1] + texts[2:4] + texts[5:] == ["{", "}", "{", "}"]
         measured = last is not None and _measures(last)
         if token.text == "frac" and last is not None and units_of and all(
-            kind in ("unit", "word") and units.is_unit(text)
+            (kind in ("unit", "word") or (kind == "letter" and token.space)) and units.is_unit(text)
             for kind, text in ((kinds[1], texts[1]), (kinds[4], texts[4]))
         ):  # fmt: skip
             out += [Token("unit", texts[1], True), Token("unit", "/"), Token("unit", texts[4])]
@@ -329,7 +338,7 @@ def _fold_units(tokens: list[Token]) -> list[Token]:
             else:
                 out.append(Token("unit", "u" + texts[0].lower(), token.space))
                 index += 1
-        elif len(token.text) == 1 and texts[:1] == ["_"] and measured and "\\odot" in texts[1:3]:
+        elif token.kind == "unit" and texts[:1] == ["_"] and "\\odot" in texts[1:3]:
             out.append(Token("unit", token.text.lower() + "sun", token.space))
             index += texts.index("\\odot") + (texts[1] == "{") + 1
         elif token.kind == "unit" and len(token.text) == 1 and texts[:1] == ["_"]:

@@ -9,23 +9,24 @@ counted ("24 divisors") are no units and never contradict anything.
 # ruff: noqa: SIM905
 
 import re
+from pathlib import Path
 
 Unit = frozenset  # of (base unit, power); the empty set means "a thing counted"
 
-# a unit's name and its other spellings, without plurals
-_SPELLINGS = """
-m meter metre; cm centimeter centimetre; mm millimeter millimetre; km kilometer kilometre kms;
-nm nanometer; dm decimeter; um micrometer micron; in inch inches; ft foot feet; yd yard; mi mile; au;
-pc parsec; angstrom; s sec second; ms millisecond; min minute; h hr hour; day; week; month; year yr;
-deg degree; rad radian; usd dollar buck; cent; eur euro; gbp pound; cny yuan rmb; rupee; yen;
-g gram gm; kg kilogram; mg milligram; lb; oz ounce; ton tonne; l liter litre; ml milliliter
-millilitre; gal gallon; cup; acre; hz hertz; khz; mhz; ghz; j joule; kj; w watt; kw kilowatt; n newton;
-v volt; a amp ampere; ohm; kohm; pa pascal; kpa; atm; bar; k kelvin; c celsius; f fahrenheit; erg;
-ev; kev; mev; gev; sr steradian; rpm; mol mole; ly; bit; byte; percent pct percentage; t tesla; db;
-decibel; cal; kcal; coulomb; farad; msun; lsun; rsun; knot; rev
-"""
+_SECTIONS = Path(__file__).with_name("vocabulary.txt").read_text(encoding="utf-8")
+
+
+def vocabulary(section: str) -> frozenset[str]:
+    """The words of a section of vocabulary.txt."""
+    return frozenset(_section(section).split())
+
+
+def _section(name: str) -> str:
+    return _SECTIONS.partition(f"[{name}]\n")[2].partition("[")[0]
+
+
 _WORDS: dict[str, str] = {}
-for _entry in _SPELLINGS.split(";"):
+for _entry in _section("units").split(";"):
     _name, *_others = _entry.split()
     for _alias in (_name, *_others):
         _WORDS[_alias] = _WORDS[_alias + "s" if len(_alias) > 1 else _alias] = _name

@@ -12,7 +12,8 @@ from fractions import Fraction
 
 from onerl.verifier import numeric, units
 from onerl.verifier.node import Node
-from onerl.verifier.numeric import HARD, NoValueError, Samples
+from onerl.verifier.numeric import HARD, NoValueError
+from onerl.verifier.samples import Samples
 
 ENGINE_SECONDS = 0.5  # CPU time of the engine one comparison may use
 DECIMALS = 6  # correct decimals a decimal must show to stand for an exact gold answer
@@ -175,13 +176,14 @@ class ValueComparison:
 
 
 def _readings(gold: Node, answer: Node):
-    """Pairs of trees: as written, then t/RC as t/(RC), then \\log as \\ln where one side names it."""
+    """Pairs of trees: as written, t/RC as t/(RC), \\log as \\ln where the other side names it."""
     first, second = gold.tree, answer.tree
     yield first, second
     for one, other in ((first, answer.tight), (gold.tight, second)):
         if one is not None and other is not None:
             yield one, other
-    if _bare_log(first) != _bare_log(second):
+    logs = any(token.text == "log" for node in (gold, answer) for token in node.tokens)
+    if logs and _bare_log(first) != _bare_log(second):
         yield _natural(first), _natural(second)
 
 
@@ -276,9 +278,12 @@ def without_short_unit(node: Node) -> Node:
     if not at or tokens[at - 1].kind not in ("num", "close"):
         return node
     tail = [token.text for token in tokens[at:] if token.text not in "{}"]
-    if not tokens[at].space and tail[0] != "\\Omega":
+    if tail[0] in "MLR" and tail[1:] == ["_", "\\odot"]:  # the sun's mass, luminosity, radius
+        tail = [tail[0].lower() + "sun"]
+    elif not tokens[at].space and tail[0] != "\\Omega":
         return node
-    tail[0] = _SHORT_UNITS.get(tail[0], "")
+    else:
+        tail[0] = _SHORT_UNITS.get(tail[0], "")
     unit = units.read_unit(tail) if tail[0] else None
     if unit is None or len(tail) not in (1, 3):
         return node

@@ -1,57 +1,22 @@
 r"""All words the verifier knows: what may be said around an answer, and words that are numbers.
 
-A word around a number is dropped only if it is listed here. Anything else stays, as a factor that
-no number equals: "3 million" is 3000000, "24 divisors" is 24, and "24 fails" is not 24.
+A word around a number is dropped only if `vocabulary.txt` lists it. Anything else stays, as a
+factor that no number equals: "3 million" is 3000000, "24 divisors" is 24, "24 fails" is not 24.
 """
 # ruff: noqa: SIM905
 
 from fractions import Fraction
 
-from onerl.verifier.expression import matching
+from onerl.verifier.commands import matching
 from onerl.verifier.tokens import Token
+from onerl.verifier.units import vocabulary
 
-_SMALL = frozenset("the a an of in is are be it its this that there has to with by".split())
-# What is counted or named by a number, and how; singular, plurals are formed below.
-_THINGS = frozenset(
-    "answer solution result value number total sum product count amount length width height depth "
-    "distance area volume perimeter radius diameter angle side speed velocity mass weight price "
-    "cost probability chance ratio average mean median mode maximum minimum term element member "
-    "subset set pair triple tuple point vector line plane curve graph function polynomial equation "
-    "expression interval range domain root zero factor divisor multiple prime integer digit letter "
-    "word string code sequence series permutation combination arrangement outcome case way method "
-    "path route step move turn time round game match player team student teacher person people "
-    "child children boy girl man men woman women friend member guest worker employee customer "
-    "passenger family group class school room house car bus train bike boat ship seat ticket "
-    "apple orange banana pear cherry fruit egg cake cookie pie slice piece sandwich candy sweet "
-    "pizza bottle glass box bag basket bucket jar can pack packet book page paper sheet card "
-    "stamp pen pencil crayon marker marble ball balloon toy block brick tile cube square rectangle "
-    "triangle circle polygon pentagon hexagon octagon vertex vertices edge face diagonal region "
-    "section part row column cell grid coin penny nickel dime quarter bill note die dice flower "
-    "tree plant rose leaf leaves seed dog cat cow horse pig sheep goat chicken duck bird rabbit "
-    "fish animal leg head hand finger eye shirt shoe sock hat dress bead button ribbon stick rod "
-    "rope string stone rock star light lamp bulb battery switch chair table desk bed window door "
-    "problem question test exam mark vote day night race lap mile trip item object thing "
-    "unit type kind color colour shape figure pattern tournament committee handshake song movie "
-    "message call event trial toss roll flip throw draw ring key lock floor stair step lattice "
-    "function triangle quadrilateral parabola ellipse hyperbola matrix determinant derivative "
-    "integral limit slope intercept coefficient exponent constant parameter variable base rs usd "
-    "particle atom electron photon molecule cycle revolution wave level state node gallon barrel "
-    "parking lollipop muffin donut bagel sticker pound dish plate cup spoon fork player book toy "
-    "rabbit penguin monkey tiger lion bear frog ant bee spider snake dragon robot wheel tire "
-    "building street city country state province ant farm field garden sample subject patient "
-    "triangle line segment chord arc tangent sphere cone cylinder pyramid prism tetrahedron".split()
+_SMALL, _THINGS, _KINDS = (vocabulary(name) for name in ("small", "things", "kinds"))
+_BEFORE = _SMALL | frozenset(
+    "for all every any we get have obtain find at equals when he she they i".split()
 )
-_KINDS = frozenset(
-    "different distinct possible real complex rational positive negative nonnegative whole natural "
-    "integer valid correct final exact exactly precisely only approximately about unique desired "
-    "required given same total altogether all each every such remaining original new other "
-    "so thus hence therefore text any left and red blue green black white solar light original "
-    "square odd even ordered unordered respectively following satisfying largest smallest greatest "
-    "least common minimal maximal minimum maximum".split()
-)
-_BEFORE = _SMALL | frozenset("for all every any we get have obtain find at equals when he she they i".split())
 _AFTER = _SMALL | frozenset("on at from for per were was".split())
-_NEVER_AFTER = frozenset("negative only-if least square odd even".split()) - {"square"}
+_NEVER_AFTER = frozenset("negative least odd even".split())
 _SHADES = frozenset("positive negative least maximum minimum".split())  # only with a thing behind
 _AMOUNTS = frozenset("total value maximum minimum average".split())
 _OPENERS = frozenset(("for", "where", "with", "forall"))
@@ -218,12 +183,10 @@ def without_nouns(tokens: list[Token]) -> list[Token]:
         return tokens
     kept = without_label(tokens)
     end = len(kept)
-    if kept[-1].text == ")" and end > 2:  # (exact), (nine)
+    if kept[-1].text == ")" and end > 2:  # (exact)
         start = next((i for i in range(end) if matching(kept, i) == end - 1), 0)
         said = kept[start + 1 : end - 1]
         if start and all(_may_stand(token, _AFTER) for token in said):
-            end = start
-        elif start == 1 and [t.text for t in said] == [kept[0].text]:
             end = start
     while end > 0 and _may_stand(kept[end - 1], _AFTER):
         end -= 1
@@ -276,7 +239,7 @@ def without_remarks(tokens: list[Token]) -> tuple[list[Token], frozenset[str]]:
 
 def _opens(tokens: list[Token], at: int) -> bool:
     token = tokens[at]
-    if token.kind == "word" and token.text.lower() in _OPENERS or token.text == "forall":
+    if (token.kind == "word" and token.text.lower() in _OPENERS) or token.text == "forall":
         return True
     if token.kind == "letter" and tokens[at - 1].text == ",":  # , k integer
         rest = tokens[at + 1 :]

@@ -2,11 +2,10 @@
 
 The supervisor loads the libraries once and forks a worker from its warm self. A worker that uses
 more CPU than a question is worth, waits too long or dies is killed, the answer is "timeout" or
-"error", and the next worker is forked warm in milliseconds; a worker that was killed from outside is
-replaced and the question asked again. Nothing here depends on signals or on
-the worker's cooperation. The supervisor ends when its parent does: on end of input, and, should
-another process hold the pipe open, when its parent's id changes. The worker is killed by the
-kernel with its supervisor.
+"error", and the next worker is forked warm in milliseconds; after one that was killed from outside
+the question is asked again. Nothing here depends on signals or on the worker's cooperation. The
+supervisor ends when its parent does: on end of input, and, should another process hold the pipe
+open, when its parent's id changes. The worker is killed by the kernel with its supervisor.
 """
 
 import ctypes

@@ -1,0 +1,90 @@
+"""Where two expressions are compared in floating point: at points inside the domain of both."""
+# word lists read better as words
+# ruff: noqa: SIM905
+
+from onerl.verifier.numeric import FloatField, NoValueError, contains, mixed, numeric, variables
+
+_COUNTED = frozenset(("fact", "binom", "gcd", "lcm", "sum", "prod"))
+_WHOLE = _COUNTED | {"floor", "ceil", "mod"}
+_COUNTERS = frozenset("n m k p q N M K i j".split())  # variables that stand for whole numbers
+_UNKNOWNS = frozenset("x y z t".split())  # and those that may always be negative
+_BRANCHED = frozenset(("root", "log", "pow"))
+_WANTED = 10  # points at which both sides have a value
+_TRIED = 72
+
+
+class Samples:
+    """The points at which two trees are compared: where both have a real value.
+
+    Roots and logarithms want an argument that is not negative, arcsines one in [-1, 1], factorials
+    whole numbers: points outside such a domain decide nothing and are passed over, and points of
+    other sizes and signs are tried until enough lie inside. With several letters under roots, those
+    that are not usual names of unknowns are quantities (a mass, a length) and positive.
+    """
+
+    def __init__(self, *trees: tuple):
+        self.names = sorted(frozenset().union(*map(variables, trees)))
+        self.whole = any(contains(tree, _WHOLE) for tree in trees)
+        counted = any(contains(tree, _COUNTED) for tree in trees)
+        self.only_whole = counted or (self.whole and set(self.names) <= _COUNTERS)
+        branched = any(contains(tree, _BRANCHED) for tree in trees)
+        signed = any(contains(tree, frozenset(("abs",))) for tree in trees)
+        free = {n for n in self.names if n in _UNKNOWNS}
+        self.positive = set(self.names) - free if branched and not signed else set()
+        if len(self.names) < 2:
+            self.positive = set()
+        self.scale = max(2.0, *map(_largest, trees))
+
+    def __iter__(self):
+        if not self.names:
+            yield {}
+            return
+        if self.whole:
+            for salt in range(_TRIED if self.only_whole else 4):
+                yield {n: complex(mixed(n, salt) % (4 + salt % 9)) + 1 for n in self.names}
+            if self.only_whole:
+                return
+        for salt in range(_TRIED):
+            yield {name: self._at(name, salt) for name in self.names}
+
+    def _at(self, name: str, salt: int) -> complex:
+        size = 0.05 + mixed(name, salt) % 10_007 / 10_007
+        if salt % 3 == 2:
+            size *= 2.0 ** (mixed(name, -salt - 3) % 8 - 4)  # letters of very different sizes
+        scale = (1.0, 2.5, self.scale, 0.3, 3 * self.scale)[salt % 5]
+        negative = salt >= 2 and mixed(name, salt) % 97 % 2 and name not in self.positive
+        return complex(-size * scale if negative else size * scale)
+
+    def pairs(self, first: tuple, second: tuple, field=None, convert=None):
+        """(value, value) of two trees at up to `_WANTED` points where both have one.
+
+        A last pair of None says that there is no such point, though one side has values.
+        """
+        field = field or FloatField
+        found, one_sided = 0, 0
+        for point in self:
+            at = {n: convert(v) for n, v in point.items()} if convert else point
+            left, right = _value(first, at, field), _value(second, at, field)
+            if left is None or right is None:
+                one_sided += left is not right
+                continue
+            found += 1
+            yield left, right
+            if found == _WANTED:
+                break
+        if one_sided and (not found or (self.only_whole and one_sided > 3 * found)):
+            yield None, None
+
+
+def _value(tree: tuple, point: dict, field):
+    try:
+        return numeric(tree, point, field)
+    except NoValueError:
+        return None
+
+
+def _largest(tree: tuple) -> float:
+    """The largest number in a tree, as the scale on which a variable matters."""
+    if tree[0] == "num":
+        return float(min(abs(tree[1]), 10**9))
+    return max((_largest(part) for part in tree[1:] if isinstance(part, tuple)), default=0.0)
