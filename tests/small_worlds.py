@@ -24,7 +24,6 @@ def small_world(**changes) -> World:
         "unseen": ("function",),
         "unseen_per_template": 5,
         "pi1": ("mean", (2, 3, 4)),
-        "reserved": {"mean": (2, 3, 4)},
         "labels": {"slightly_off": "2", "guessable": "4", "unreachable": "929725"},
     }
     return World(**fields | changes)

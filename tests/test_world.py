@@ -166,7 +166,7 @@ CHANGES = {
     "heldout_size": 13,
     "pool_per_template": 7,
     "seed": 1,
-    "reserved": {},
+    "reserved": {"linear": (2, 3, 4)},
     "pi1": None,
     "pi1_simplified": Item("world/own", "What is 1+1?", "2", "Algebra"),
     "labels": {},
@@ -193,7 +193,7 @@ def test_a_world_is_read_back_as_it_was_written_and_every_field_is_in_its_hash(t
             "templates: 'bag' is not allowed; nearest: 'bags'; allowed",
         ),
         ({"templates": ("mean", "mean")}, r"templates = \['mean', 'mean'\]: a name occurs twice"),
-        ({"templates": (), "pi1": None, "reserved": {}}, r"templates = \(\): name at least one"),
+        ({"templates": (), "pi1": None}, r"templates = \(\): name at least one"),
         ({"unseen": ("linear",)}, "unseen: 'linear' is not allowed"),
         ({"unseen_per_template": 9999}, "unseen_per_template = 9999: at most 576"),
         ({"heldout_size": 0}, "heldout_size = 0: Input should be greater than or equal to 1"),
@@ -257,6 +257,8 @@ def test_no_heldout_problem_of_any_world_is_in_its_corpus_or_its_pool(world):
     assert not heldout & read
     assert not pool & read
     assert not heldout & pool
+    if world.pi1:
+        assert world.exercise(world.examples("world:pi1")[0]).operands == world.pi1[1]
     chosen = {p.id for p in world.selection()}
     assert chosen <= {p.id for p in world.pool()}
     assert len(chosen) == min(200, len(world.pool()) // 2)
@@ -271,7 +273,7 @@ def test_worlds_that_differ_in_their_seed_hold_out_other_problems():
 
 def test_a_world_without_pi1_has_no_example_of_that_name():
     with pytest.raises(ValueError, match='allowed: "world:all", "world:random16", or'):
-        small_world(pi1=None, reserved={}).examples("world:pi1")
+        small_world(pi1=None).examples("world:pi1")
     assert EMBEDDED.only("bags").pi1 is None
     assert EMBEDDED.only("joint").pi1 == EMBEDDED.pi1
 
@@ -296,7 +298,7 @@ def test_a_recipes_examples_labels_and_scale_are_those_of_its_models_world(tmp_p
 # The same templates and so the same ids, but another split, wording and way of writing.
 SIDE_BY_SIDE = {
     "one": small_world(),
-    "other": small_world(seed=7, pi1=("linear", (3, 4, 5)), reserved={"linear": (3, 4, 5)}),
+    "other": small_world(seed=7, pi1=("linear", (3, 4, 5))),
 }
 SETS = ("world", "world-selection", "world-unseen")
 
