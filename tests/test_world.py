@@ -298,7 +298,7 @@ def test_a_recipes_examples_labels_and_scale_are_those_of_its_models_world(tmp_p
 # The same templates and so the same ids, but another split, wording and way of writing.
 SIDE_BY_SIDE = {
     "one": small_world(),
-    "other": small_world(seed=7, pi1=("linear", (3, 4, 5))),
+    "other": small_world(heldout_size=15, seed=7, pi1=("linear", (3, 4, 5))),
 }
 SETS = ("world", "world-selection", "world-unseen")
 
