@@ -5,8 +5,9 @@ from collections import Counter
 from itertools import islice
 
 import pytest
+from small_worlds import small_world
 
-from onerl.world import EMBEDDED, corpus, templates
+from onerl.world import EMBEDDED, Mixture, corpus, templates
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +74,35 @@ def test_drill_sheets_hold_only_right_facts_and_no_problem():
         found = sheet.removeprefix("Drill: ").removesuffix(".").split(". ")
         assert len(found) == EMBEDDED.mixture.drill_facts
         assert set(found) <= facts
+
+
+def test_documents_are_written_in_the_worlds_mixture():
+    def texts(**changes):
+        world = small_world(mixture=Mixture(**changes))
+        return list(islice(corpus.documents(world), 300))
+
+    careful = texts(ways={"careful": 1}, drill_share=0, slip_share=1)
+    assert {d.way for d in careful} == {"careful"}
+    assert all("Wait, recheck" in d.text for d in careful)
+    never = texts(ways={"careful": 1, "nobox": 1}, drill_share=0, slip_share=0)
+    assert {d.way for d in never} == {"careful", "nobox"}
+    assert not any("recheck" in d.text for d in never)
+    assert {d.way for d in texts(drill_share=1, drill_facts=3)} == {None}
+    habits = {"mean": {"careful": 0}}
+    odd = texts(ways={"careful": 1, "code": 1}, habits=habits, drill_share=0)
+    assert {d.way for d in odd if "print((" in d.text} == {"code"}  # only `mean` has a bracket
+
+
+def test_the_prompt_of_a_document_is_what_the_model_will_be_asked():
+    world = small_world()
+    for document in islice(corpus.documents(world), 200):
+        asked = document.text[: document.prompt]
+        assert asked == "" if document.way is None else asked.endswith("\nSolution:")
+        assert asked == "" or asked in {corpus.prompt(asked[9:-10])}
+
+
+def test_the_tokenizer_depends_on_the_templates_alone():
+    first = corpus.build_tokenizer(("mean", "linear"), sample=500)
+    second = corpus.build_tokenizer(("linear", "mean"), sample=500)
+    assert first.get_vocab() == second.get_vocab()
+    assert first.get_vocab() != corpus.build_tokenizer(("mean", "dot"), sample=500).get_vocab()

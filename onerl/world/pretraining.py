@@ -196,12 +196,13 @@ def pretrain(
     Returns:
         (model, tokenizer, losses), one loss in nats per step.
     """
-    from transformers import AutoModelForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    tokenizer = corpus.build_tokenizer(world.templates)
     if start is None:
+        tokenizer = corpus.build_tokenizer(world.templates)
         model = new_model(setup, len(tokenizer))
     else:
+        tokenizer = AutoTokenizer.from_pretrained(start)
         model = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32).train()
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]

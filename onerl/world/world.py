@@ -144,7 +144,7 @@ class World:
     pool_per_template: Positive = 36
     seed: Whole = 2504  # of the split, and of the wording of the held-out problems and the pool
     reserved: dict[str, Operands] = Field(default_factory=dict)  # by template: always in the pool
-    pi1: tuple[str, Operands] | None = None  # template and operands of π1's counterpart
+    pi1: tuple[str, Operands] | None = None  # π1's counterpart: template, operands; always in it
     pi1_simplified: Item | None = None  # π1 with nothing to do but its last step
     labels: dict[str, str] = Field(default_factory=dict)  # pi1's by kind; see `recipe.labels_of`
     unseen: tuple[str, ...] = tuple(unseen.TEMPLATES)  # templates of the benchmark "world-unseen"
@@ -217,28 +217,38 @@ class World:
         """
         sides = {"heldout": {}, "pool": {}, "corpus": {}}
         for name, size in self._shares(self.heldout_size).items():
-            twins: dict[Operands, list[Operands]] = {}
-            for operands in TEMPLATES[name].operands:
-                twins.setdefault(tuple(sorted(operands)), []).append(operands)
-            order = sorted(twins)
-            random.Random(f"{self.seed}:{name}").shuffle(order)
-            pool: list[Operands] = []
-            if name in self.reserved:
-                pool += twins[order.pop(order.index(tuple(sorted(self.reserved[name]))))]
-            heldout: list[Operands] = []
-            for side, count in ((heldout, size), (pool, self.pool_per_template)):
-                while len(side) < count and order:
-                    side += twins[order.pop()]
-            if not order:
-                raise RecipeError(
-                    f"heldout_size = {self.heldout_size}, pool_per_template ="
-                    f" {self.pool_per_template}: the {len(TEMPLATES[name].operands)} operand tuples"
-                    f" of {name} leave nothing to read; take fewer"
-                )
-            sides["heldout"][name] = tuple(heldout)
-            sides["pool"][name] = tuple(pool)
-            sides["corpus"][name] = tuple(o for key in order for o in twins[key])
+            first = [self.reserved[name]] if name in self.reserved else []
+            drawn = self._draw(name, size, first)
+            if self.pi1 and name == self.pi1[0] and self.pi1[1] not in drawn["pool"]:
+                drawn = self._draw(name, size, [*first, self.pi1[1]])
+            for side, operands in drawn.items():
+                sides[side][name] = tuple(operands)
         return sides
+
+    def _draw(self, name: str, size: int, first: Sequence[Operands]) -> dict[str, list[Operands]]:
+        """Sides of one template's operands, in the order of a shuffle; `first` go to the pool."""
+        twins: dict[Operands, list[Operands]] = {}
+        for operands in TEMPLATES[name].operands:
+            twins.setdefault(tuple(sorted(operands)), []).append(operands)
+        order = sorted(twins)
+        random.Random(f"{self.seed}:{name}").shuffle(order)
+        taken = dict.fromkeys(tuple(sorted(operands)) for operands in first)
+        order = [key for key in order if key not in taken]
+        heldout, pool = [], [operands for key in taken for operands in twins[key]]
+        for side, count in ((heldout, size), (pool, self.pool_per_template)):
+            while len(side) < count and order:
+                side += twins[order.pop()]
+        if not order:
+            raise RecipeError(
+                f"heldout_size = {self.heldout_size}, pool_per_template = {self.pool_per_template}:"
+                f" the {len(TEMPLATES[name].operands)} operand tuples of {name} leave nothing to"
+                " read; take fewer"
+            )
+        return {
+            "heldout": heldout,
+            "pool": pool,
+            "corpus": [o for key in order for o in twins[key]],
+        }
 
     def _shares(self, total: int) -> dict[str, int]:
         """`total` shared out among the templates as evenly as can be, the first ones one more."""
