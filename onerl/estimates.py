@@ -337,6 +337,11 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1 - comb(n - c, k) / comb(n, k)
 
 
+def check(claim: str, holds: bool) -> None:
+    """Print a claim, and whether what was found holds it: "as expected" or "NOT AS EXPECTED"."""
+    print(f"{'as expected' if holds else 'NOT AS EXPECTED':17s}{claim}")
+
+
 def _numbers(values: Sequence[float], what: str) -> np.ndarray:
     x = np.asarray(values, dtype=float)
     if x.ndim != 1 or len(x) == 0:
