@@ -25,7 +25,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
-from onerl.estimates import mean_interval
+from onerl import estimates
 from onerl.evaluation import Protocol, evaluate, problems_of
 from onerl.problems.prompts import prompt_for
 from onerl.runs import provenance
@@ -77,7 +77,7 @@ def theirs(problems: int, samples: int, rows: int) -> list[float]:
         texts = tokenizer.batch_decode(ids, skip_special_tokens=True)
         pairs += [(text, asked[part[i // samples]].answer) for i, text in enumerate(texts)]
     correct = torch.tensor([float(grade.correct) for grade in grade_many(pairs)])
-    interval = mean_interval(correct.view(-1, samples).mean(1).numpy())
+    interval = estimates.mean(correct.view(-1, samples).mean(1).numpy())
     return [*(100 * bound for bound in interval), tokens / len(pairs)]
 
 

@@ -24,6 +24,7 @@ from math import comb, inf, isfinite, nan
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 from scipy import stats
 
 LEVEL = 0.95
@@ -31,7 +32,7 @@ TAILS = np.array([(1 - LEVEL) / 2, (1 + LEVEL) / 2])
 Z = float(stats.norm.ppf(TAILS[1]))
 RESAMPLES = 10_000
 FEW, FEW_UNEVEN, FEW_SEEDS = 10, 100, 10
-"""Below these, an interval over problems, over uneven problems, or over seeds promises nothing."""
+"""Below these, an interval over problems, uneven problems, or seeds promises nothing."""
 
 EXTRA = 0.1  # beside both sides of every estimated variance; chosen by benchmarks/coverage.py
 HALF = 0.5  # a problem for each side, beside the data's own differences
@@ -131,8 +132,6 @@ in code. length: mean length in tokens.
 """
 
 
-# -- over problems -------------------------------------------------------------------------------
-
 
 def mean(values: Sequence[float], top: float = 1.0) -> Estimate:
     """Mean over problems of values from 0 to `top`; top=inf for lengths and counts.
@@ -229,8 +228,6 @@ def combination(estimates: Sequence[Estimate], weights: Sequence[float] | None =
     return Estimate(value, value - below**0.5, value + above**0.5, n, over, note="; ".join(notes))
 
 
-# -- over seeds ----------------------------------------------------------------------------------
-
 
 def seeds(values: Sequence[float], bounds: tuple[float, float] | None = None) -> Estimate:
     """Mean over training seeds with Student's interval, cut at the bounds that a value can have.
@@ -298,8 +295,6 @@ def runs(values: Any, minus: Any = None, top: float = 1.0) -> Estimate:
     return replace(found, points=points, note="; ".join(filter(None, [found.note, note])))
 
 
-# -- others --------------------------------------------------------------------------------------
-
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> Estimate:
     """Spearman's rank correlation of pairs, and its interval over them.
@@ -337,6 +332,14 @@ def pass_at_k(n: int, c: int, k: int) -> float:
     return 1 - comb(n - c, k) / comb(n, k)
 
 
+def table(estimates: Mapping[Any, Estimate]) -> pd.DataFrame:
+    """A row per estimate: n, value, low, high, p and note, without columns that say nothing."""
+    names = ("n", "value", "low", "high", "p", "note")
+    rows = [[getattr(estimate, name) for name in names] for estimate in estimates.values()]
+    found = pd.DataFrame(rows, index=list(estimates), columns=names)
+    return found.drop(columns=[c for c in ("p", "note") if not found[c].map(bool).any()])
+
+
 def check(claim: str, holds: bool) -> None:
     """Print a claim, and whether what was found holds it: "as expected" or "NOT AS EXPECTED"."""
     print(f"{'as expected' if holds else 'NOT AS EXPECTED':17s}{claim}")
@@ -353,7 +356,6 @@ def _numbers(values: Sequence[float], what: str) -> np.ndarray:
 
 
 def _few(n: int, uneven: bool = False) -> str:
-    """Why an interval over so many problems may not hold."""
     if n < FEW:
         return f"{n} problem{'s' * (n > 1)}"
     return f"{n} uneven problems" if uneven and n < FEW_UNEVEN else ""

@@ -43,6 +43,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; nearest: {close[0]!r}" if close else ""
 
 
+def choose(what: str, value: Any, known: Iterable[str]) -> Any:
+    """The value itself, if it is one of the known names.
+
+    Raises:
+        RecipeError: it is not; the message names the nearest one and all that are allowed.
+    """
+    names = list(known)
+    if value not in names:
+        raise RecipeError(
+            f"{what} = {value!r}: there is no such {what}{nearest(str(value), names)};"
+            f" allowed: {', '.join(names)}"
+        )
+    return value
+
+
 def whole(value: Any) -> Any:
     """Text and floats that are whole numbers become int; True and False are not numbers."""
     if isinstance(value, bool):

@@ -7,11 +7,11 @@ import pytest
 from fake_runs import LIMIT, fake_run
 
 from onerl import grids
+from onerl.estimates import Estimate
 from onerl.grids import recorded
 from onerl.grids.finished import collect
 from onerl.paper import claims, effects
 from onerl.paper.claims import CANNOT, NOT_SEEN, SEEN, Claim
-from onerl.paper.effects import Effect
 from onerl.recipe import Recipe
 
 TINY = Recipe.load("tiny", steps=4)
@@ -47,7 +47,11 @@ def grid(tmp_path_factory):
 )
 def test_the_whole_interval_must_lie_where_the_claim_says(expected, low, high, verdict):
     claim = Claim("a claim", "Table 1", expected, minus)
-    assert claim.verdict(Effect((low + high) / 2, low, high, 5)) == verdict
+    assert claim.verdict(over_seeds((low + high) / 2, low, high, 5)) == verdict
+
+
+def over_seeds(value, low, high, seeds):
+    return Estimate(value, low, high, seeds, "seeds", points=(value,) * seeds)
 
 
 def minus(grid):
@@ -56,7 +60,7 @@ def minus(grid):
 
 def test_fewer_than_three_seeds_give_no_verdict():
     claim = Claim("a claim", "Table 1", "above", minus)
-    assert claim.verdict(Effect(50.0, 40.0, 60.0, 2)) == "no verdict: 2 of 3 seeds"
+    assert claim.verdict(over_seeds(50.0, 40.0, 60.0, 2)) == "no verdict: 2 of 3 seeds"
 
 
 def test_what_the_world_lacks_is_said_with_the_reason():
@@ -87,18 +91,21 @@ def test_the_best_step_is_the_best_on_average(grid):
 
 
 def test_every_claim_is_on_a_grid_and_measures_or_says_why_not():
-    assert set(claims.CLAIMS) <= {*grids.names(), "slips"}  # benchmarks/worlds.py makes that one
-    for found in claims.CLAIMS.values():
+    assert set(claims.declared()) <= {
+        *grids.names(),
+        "slips",
+    }  # benchmarks/worlds.py makes that one
+    for found in claims.declared().values():
         for claim in found:
             assert (claim.measure is None) == bool(claim.why)
 
 
-@pytest.mark.parametrize("name", claims.CLAIMS)
+@pytest.mark.parametrize("name", claims.declared())
 def test_every_recorded_grid_answers_its_claims(name):
     if not (recorded.folder_of(name) / "runs.json").exists():
         pytest.skip(f"grid {name} is not recorded")
     rows = claims.table(name)
-    assert len(rows) == len(claims.CLAIMS[name])
+    assert len(rows) == len(claims.declared()[name])
     measured = rows[rows["seeds"] >= claims.SEEDS]
     assert measured["verdict"].isin([SEEN, NOT_SEEN]).all()
     assert (measured["low"] <= measured["effect"]).all()

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from onerl.estimates import seed_interval
+from onerl import estimates
 from onerl.evaluation.report import Report
 from onerl.grids import dynamics
 from onerl.grids.grid import Grid, Outcome
@@ -61,7 +61,12 @@ def test_change_after_saturation_starts_at_the_first_checkpoint_not_before_it():
     rows = dynamics.after_saturation(grid(a=70, b=60), "pi1")
     assert rows[["saturated", "from", "to"]].to_numpy().tolist() == [[30, 40, 60]] * 2
     assert rows["change"].tolist() == pytest.approx([20, 10])
-    assert dynamics.change(rows) == pytest.approx(seed_interval([20, 10]))
+    assert dynamics.change(rows).points == pytest.approx((20, 10))
+
+
+def ends(values):
+    found = estimates.seeds(values)
+    return found.value, found.low, found.high
 
 
 def test_the_change_of_a_single_run_has_its_interval_over_problems():
@@ -92,17 +97,17 @@ def test_the_table_has_every_metric_over_the_seeds():
     found = rows.loc["accuracy"]
     assert found[["arm", "benchmark", "seeds", "saturated at"]].tolist() == ["pi1", "world", 2, 30]
     assert found[["then", "at the end"]].tolist() == pytest.approx([50, 65])
-    assert tuple(found[["change", "low", "high"]]) == pytest.approx(seed_interval([20, 10]))
+    assert tuple(found[["change", "low", "high"]]) == pytest.approx(ends([20, 10]))
 
 
 def test_smoothed_metrics_average_steps_then_seeds():
     frames = pd.concat([training(11, seed).assign(seed=seed) for seed in (0, 1)])
     reward = dynamics.smoothed(frames, "reward")
-    assert reward["mean"][[5, 15, 20]].tolist() == pytest.approx([0, 0.5, 1])
+    assert reward["value"][[5, 15, 20]].tolist() == pytest.approx([0, 0.5, 1])
     spiky = frames.assign(reward=np.where(frames["step"] == 25, 1024.0, 1.0))
-    assert dynamics.smoothed(spiky, "reward", geometric=True)["mean"][30] == pytest.approx(2)
+    assert dynamics.smoothed(spiky, "reward", geometric=True)["value"][30] == pytest.approx(2)
     entropy = dynamics.smoothed(frames, "entropy").loc[30]
-    assert tuple(entropy) == pytest.approx(seed_interval([1, 2]))
+    assert tuple(entropy) == pytest.approx(ends([1, 2]))
 
 
 def test_rollouts_are_counted_by_step(tmp_path):

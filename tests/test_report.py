@@ -93,7 +93,7 @@ def test_paired_difference_is_over_the_same_problems_in_points():
     a = answered(["\\boxed{4}"] * 15 + ["\\boxed{5}"] * 5)
     b = answered(["\\boxed{5}"] * 10 + ["\\boxed{4}"] * 5 + ["\\boxed{5}"] * 5)
     found = paired_difference(a, b, "toy")
-    assert (found.n, found.difference) == (20, 50.0)
+    assert (found.n, found.value) == (20, 50.0)
     assert found.low > 20
     assert found.p == pytest.approx(2 / 2**10, abs=0.002)
     shuffled = Report(b.records.sample(frac=1, random_state=0).reset_index(drop=True))

@@ -3,7 +3,7 @@
 import pytest
 from fake_runs import LIMIT, fake_run
 
-from onerl.estimates import mean_interval, seed_interval
+from onerl import estimates
 from onerl.grids.finished import collect
 from onerl.recipe import Recipe
 
@@ -29,6 +29,10 @@ def grid(folder):
     return collect(recipes, folder, "all", LIMIT)
 
 
+def ends(found):
+    return [found.value, found.low, found.high]
+
+
 def rounded(row):
     return [round(float(value), 6) for value in row]
 
@@ -36,26 +40,27 @@ def rounded(row):
 def test_several_seeds_give_students_interval_over_them(grid):
     table = grid.table()
     assert list(table.index) == ["a", "b"]
-    assert rounded(table.loc["a", ["mean", "low", "high"]]) == rounded(
-        100 * bound for bound in seed_interval([0.5, 0.75, 1.0])
+    assert rounded(table.loc["a", ["value", "low", "high"]]) == rounded(
+        ends(estimates.seeds([50.0, 75.0, 100.0], (0, 100)))
     )
     assert table.loc["a", ["seeds", "problems", "interval"]].tolist() == [3, LIMIT, "seeds"]
 
 
-def test_one_seed_gives_the_bootstrap_over_problems_and_says_so(folder):
+def test_one_seed_gives_the_interval_over_problems_and_says_so(folder):
     alone = collect({("a", 0): recipe_of("a", 0)}, folder, "last", LIMIT).table().loc["a"]
-    assert rounded(alone[["mean", "low", "high"]]) == rounded(
-        100 * bound for bound in mean_interval([0.0, 1.0] * (LIMIT // 2))
+    assert rounded(alone[["value", "low", "high"]]) == rounded(
+        ends(estimates.mean([0.0, 1.0] * (LIMIT // 2)).times(100))
     )
     assert (alone["seeds"], alone["interval"]) == (1, "problems")
 
 
 def test_a_difference_is_paired_by_seed(grid):
-    """a - b is 25 points with either common seed, so the interval has no width."""
+    """a - b is 25 points with either common seed: equal seeds, so the interval is over problems."""
     found = grid.difference("a", "b")
-    assert (found.seeds, found.interval) == (2, "seeds")
-    assert rounded(found[2:6]) == [25.0, 25.0, 25.0, 0.0]
-    assert rounded(grid.table(minus="b").loc["a", ["mean", "low", "high"]]) == [25.0, 25.0, 25.0]
+    assert (found.points, found.over) == ((25.0, 25.0), "problems")
+    assert found.low < 25.0 < found.high
+    assert "2 equal seeds" in found.note
+    assert rounded(grid.table(minus="b").loc["a", ["value", "low", "high"]]) == rounded(ends(found))
 
 
 def test_the_p_value_is_students(grid):
@@ -66,38 +71,38 @@ def test_the_p_value_is_students(grid):
 def test_a_difference_of_single_runs_is_paired_by_problem(folder):
     recipes = {key: recipe_of(*key) for key in (("a", 0), ("b", 0))}
     found = collect(recipes, folder, "last", LIMIT).difference("a", "b")
-    assert (found.seeds, found.problems, found.interval) == (1, LIMIT, "problems")
-    assert found.difference == pytest.approx(25.0)
+    assert (len(found.points), found.n, found.over) == (1, LIMIT, "problems")
+    assert found.value == pytest.approx(25.0)
     assert found.low < 25.0 < found.high
     assert 0 < found.p < 1
 
 
 def test_gains_over_the_base_model_are_paired_with_every_seed(grid):
     found = grid.difference("a", "base model")
-    assert found.seeds == 3
-    assert found.difference == pytest.approx(50.0)
-    assert grid.base_interval().value == pytest.approx(25.0)
+    assert len(found.points) == 3
+    assert found.value == pytest.approx(50.0)
+    assert grid.base_estimate().value == pytest.approx(25.0)
 
 
 def test_a_curve_begins_with_the_base_model(grid):
     curve = grid.curve("a")
     assert list(curve.index) == [0, 2, 4]
-    assert rounded(curve["mean"]) == [25.0, 50.0, 75.0]
+    assert rounded(curve["value"]) == [25.0, 50.0, 75.0]
     assert list(curve["interval"]) == ["problems", "seeds", "seeds"]
 
 
 def test_categories_together_are_the_whole(grid):
     parts = grid.by_category("a")
     assert parts["problems"].sum() == LIMIT
-    whole = (parts["mean"] * parts["problems"]).sum() / LIMIT
-    assert whole == pytest.approx(grid.table().loc["a", "mean"])
+    whole = (parts["value"] * parts["problems"]).sum() / LIMIT
+    assert whole == pytest.approx(grid.table().loc["a", "value"])
     gains = grid.by_category("a", minus="base model")
-    assert (gains["mean"] * gains["problems"]).sum() / LIMIT == pytest.approx(50.0)
+    assert (gains["value"] * gains["problems"]).sum() / LIMIT == pytest.approx(50.0)
 
 
 def test_length_is_in_tokens_and_shares_in_percent(grid):
-    assert grid.table("length").loc["b", "mean"] == pytest.approx(10 + (LIMIT - 1) / 2)
-    assert grid.table("truncated").loc["b", "mean"] == pytest.approx(100 * 4 / LIMIT)
+    assert grid.table("length").loc["b", "value"] == pytest.approx(10 + (LIMIT - 1) / 2)
+    assert grid.table("truncated").loc["b", "value"] == pytest.approx(100 * 4 / LIMIT)
 
 
 def test_only_the_last_checkpoint_counts_when_only_that_was_asked_for(folder):

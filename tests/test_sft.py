@@ -159,4 +159,4 @@ def test_a_grid_trains_it_as_any_arm_and_is_recorded(tmp_path, monkeypatch):
 def test_the_recorded_runs_of_before_the_field_still_load():
     grid = recorded.load("controls_sft")
     assert list(grid.outcomes) == [("sft", seed) for seed in range(4)]
-    assert grid.table().loc["sft", "mean"] == pytest.approx(95.5, abs=0.05)
+    assert grid.table().loc["sft", "value"] == pytest.approx(95.5, abs=0.05)

@@ -61,7 +61,7 @@ def test_equal_recipes_are_one_job(swept):
 def test_the_model_before_training_is_evaluated_once(swept):
     out, error = swept
     assert error.grid.steps("good") == [0, 1]
-    assert error.grid.base_interval().low >= 0
+    assert error.grid.base_estimate().low >= 0
     assert len(list(out.glob("*/evaluations/step-000000"))) == 1
 
 

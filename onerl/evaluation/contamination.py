@@ -29,7 +29,7 @@ from typing import Any
 
 import pandas as pd
 
-from onerl.estimates import mean_interval
+from onerl.estimates import Metric
 from onerl.evaluation.answers import problems_of
 from onerl.models import locate
 from onerl.problems import Problem
@@ -54,11 +54,11 @@ class Completion:
     @cached_property
     def table(self) -> pd.DataFrame:
         """benchmark, metric, n problems, value in percent, 95 % interval over problems."""
-        rows = [
-            [name, metric, len(group), *(100 * bound for bound in mean_interval(group[metric]))]
-            for name, group in self.records.groupby("benchmark", sort=False)
-            for metric in METRICS
-        ]
+        rows = []
+        for name, group in self.records.groupby("benchmark", sort=False):
+            for metric in METRICS:
+                found = Metric(metric).mean(group[metric])
+                rows.append([name, metric, found.n, found.value, found.low, found.high])
         return pd.DataFrame(rows, columns=["benchmark", "metric", "n", "value", "low", "high"])
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from onerl.estimates import mean_interval
+from onerl.estimates import METRICS
 from onerl.evaluation.report import Report, paired_difference
 from onerl.verifier import grade_many
 from onerl.verifier.paper.evaluation import TOLERANCE, extract, paper_eval_grader, strip
@@ -109,8 +109,9 @@ def accuracies(found: pd.DataFrame, benchmark: str) -> pd.DataFrame:
     ours, rows = report_by(found, OURS), {}
     for grader in GRADERS:
         report = report_by(found, grader)
-        values, k = report.values(benchmark), report.samples(benchmark)
-        accuracy = [100 * bound for bound in mean_interval(values)]
-        rows[grader] = [len(values), k, *accuracy, *paired_difference(report, ours, benchmark)[1:]]
+        found = METRICS["accuracy"].mean(report.values(benchmark))
+        minus = paired_difference(report, ours, benchmark)
+        rows[grader] = [found.n, report.samples(benchmark), found.value, found.low, found.high]
+        rows[grader] += [minus.value, minus.low, minus.high, minus.p]
     columns = ["n", "k", "value", "low", "high", "minus ours", "from", "to", "p"]
     return pd.DataFrame(rows.values(), index=pd.Index(rows, name="grader"), columns=columns)

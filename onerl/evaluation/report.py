@@ -13,33 +13,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from onerl.estimates import (
-    Difference,
-    Interval,
-    average_interval,
-    mean_interval,
-    paired_interval,
-    pass_at_k,
-)
+from onerl import estimates
+from onerl.estimates import METRICS, Estimate, Metric, pass_at_k
 from onerl.problems.benchmarks import PAPER_SETS, SELECTION_SETS
-
-METRICS = {
-    "accuracy": "correct",
-    "accuracy_any_format": "correct_any_format",
-    "boxed": "boxed",
-    "truncated": "truncated",
-    "reflection": "reflection",
-    "reflection_words": "reflection_words",
-    "code": "code",
-    "length": "tokens",
-}
-"""Metric of the table: column of the records it is the mean of.
-
-reflection: share of answers with "rethink", "recheck" or "recalculate"; reflection_words: how
-often these words occur in 100 answers. The paper's section 3.2.4 speaks of the first, the caption
-of its figure of the second; matched anywhere and in any case. code: share of answers that reason
-in code. length: mean length in tokens; all others in percent.
-"""
 
 REFLECTION = re.compile("rethink|recheck|recalculate", re.IGNORECASE)
 CODE = re.compile(
@@ -48,7 +24,8 @@ CODE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 ESTIMATE = ["value", "low", "high"]
-TABLE_COLUMNS = ["benchmark", "metric", "n", "k", *ESTIMATE, "protocol", "checkpoint"]
+TABLE_COLUMNS = ["benchmark", "metric", "n", "k", *ESTIMATE, "protocol", "checkpoint", "note"]
+SHARE = Metric("correct")
 
 
 @dataclass(frozen=True)
@@ -65,7 +42,7 @@ class Report:
         if rows.empty:
             found = ", ".join(self.benchmarks)
             raise ValueError(f"benchmark: {benchmark!r} is not in this report, which has {found}")
-        return rows.groupby("problem", sort=False)[METRICS[metric]].mean()
+        return rows.groupby("problem", sort=False)[METRICS[metric].column].mean()
 
     @cached_property
     def _measured(self) -> pd.DataFrame:
@@ -95,23 +72,18 @@ class Report:
 
         protocol and checkpoint say how the answers were sampled and how the model was chosen. The
         interval knows nothing of a choice: that of a checkpoint chosen on the same problems is
-        too high. The average is a plain mean of benchmarks, and is there if they are one model's.
+        too high. note says where the interval does not promise 95 %. The average is a plain mean
+        of benchmarks, and is there if they are one model's.
         """
         rows = []
         for name in self.benchmarks:
             k, how = self.samples(name), self._labels([name])
-            for metric in METRICS:
-                values = self.values(name, metric)
-                interval = _percent(metric, mean_interval(values))
-                rows.append([name, metric, len(values), k, *interval, *how])
-            rows += [
-                [name, f"pass@{among}", len(values), k, *self.pass_at(among, name), *how]
-                for among in _powers_of_two(k)
-            ]
+            found = {m: unit.mean(self.values(name, m)) for m, unit in METRICS.items()}
+            found |= {f"pass@{m}": self.pass_at(m, name) for m in _powers_of_two(k)}
+            rows += [_row(name, metric, k, estimate, how) for metric, estimate in found.items()]
         how = self._labels(self.averaged)
         if len(self.averaged) > 1 and "; " not in how[1]:
-            n = sum(len(self.values(name)) for name in self.averaged)
-            rows.append(["average", "accuracy", n, None, *self.average(), *how])
+            rows.append(_row("average", "accuracy", None, self.average(), how))
         return pd.DataFrame(rows, columns=TABLE_COLUMNS).astype({"k": "Int64"})
 
     def _labels(self, benchmarks: Sequence[str]) -> list[str]:
@@ -120,10 +92,10 @@ class Report:
         labels = rows.reindex(columns=["protocol", "checkpoint"], fill_value="not recorded")
         return ["; ".join(dict.fromkeys(labels[column])) for column in labels]
 
-    def average(self, benchmarks: Sequence[str] | None = None) -> Interval:
+    def average(self, benchmarks: Sequence[str] | None = None) -> Estimate:
         """Mean accuracy in percent of benchmarks, each weighing the same; None: `averaged`."""
-        groups = [self.values(name) for name in benchmarks or self.averaged]
-        return Interval(*_percent("", average_interval(groups)))
+        parts = [SHARE.mean(self.values(name)) for name in benchmarks or self.averaged]
+        return estimates.combination(parts)
 
     @cached_property
     def by_category(self) -> pd.DataFrame:
@@ -139,8 +111,8 @@ class Report:
         rows = []
         known = self.records.reindex(columns=["benchmark", column, "problem", "correct"])
         for (name, part), group in known.groupby(["benchmark", column]):
-            values = group.groupby("problem", sort=False)["correct"].mean()
-            rows.append([name, part, len(values), *_percent("", mean_interval(values))])
+            found = SHARE.mean(group.groupby("problem", sort=False)["correct"].mean())
+            rows.append([name, part, found.n, found.value, found.low, found.high])
         return pd.DataFrame(rows, columns=["benchmark", column, "n", *ESTIMATE])
 
     @cached_property
@@ -159,16 +131,16 @@ class Report:
         """k: how often each problem of the benchmark was sampled."""
         return int(self.records.loc[self.records["benchmark"] == benchmark, "sample"].max()) + 1
 
-    def pass_at(self, k: int, benchmark: str) -> Interval:
+    def pass_at(self, k: int, benchmark: str) -> Estimate:
         """Unbiased pass@k in percent: the chance that k of the samples hold a right one."""
         n = self.samples(benchmark)
         right = (self.values(benchmark) * n).round().astype(int)
-        return Interval(*_percent("", mean_interval([pass_at_k(n, c, k) for c in right])))
+        return SHARE.mean([pass_at_k(n, c, k) for c in right])
 
 
 def paired_difference(
     a: Report, b: Report, benchmark: str = "world", metric: str = "accuracy"
-) -> Difference:
+) -> Estimate:
     """a minus b in percentage points (tokens for length) over the same problems, in pairs.
 
     Raises:
@@ -180,11 +152,7 @@ def paired_difference(
             f"a paired comparison on {benchmark} needs the same problems: "
             f"{len(set(left.index) ^ set(right.index))} are in only one of the two reports"
         )
-    found = paired_interval(left, right.loc[left.index])
-    scale = _scale(metric)
-    return found._replace(
-        difference=found.difference * scale, low=found.low * scale, high=found.high * scale
-    )
+    return METRICS[metric].difference(left, right.loc[left.index])
 
 
 def _powers_of_two(largest: int) -> list[int]:
@@ -193,9 +161,5 @@ def _powers_of_two(largest: int) -> list[int]:
     return [*powers, largest] if largest > 1 else []
 
 
-def _scale(metric: str) -> float:
-    return 1.0 if metric == "length" else 100.0
-
-
-def _percent(metric: str, interval: Interval) -> tuple[float, ...]:
-    return tuple(bound * _scale(metric) for bound in interval)
+def _row(name: str, metric: str, k: int | None, found: Estimate, how: list[str]) -> list:
+    return [name, metric, found.n, k, found.value, found.low, found.high, *how, found.note]

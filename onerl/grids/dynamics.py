@@ -10,7 +10,7 @@
 The paper's section 3.2.2 and its Figures 2 to 4 and 16. Its saturation is read off a curve
 ("before step 100"); ours is the step at which the training reward, averaged over 10 steps, first
 reaches 0.95. Not covered: the words of reflection and the length of held-out answers, which are
-metrics of `onerl.evaluation.report`.
+metrics of `onerl.estimates`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from onerl.estimates import Interval, paired_interval, seed_interval
+from onerl import estimates
+from onerl.estimates import Estimate
 from onerl.grids.grid import Grid
 from onerl.world.corpus import way_of
 
@@ -49,22 +50,21 @@ def after_saturation(
         Index seed; columns saturated, from, to (steps), then, end, change, low, high. The interval
         is over problems, in pairs; percent, or tokens for the metric length.
     """
-    scale = 1.0 if metric == "length" else 100.0
-    rows = {}
+    rows, unit = {}, estimates.METRICS[metric]
     for seed in grid.seeds(arm):
         start, run = saturation(grid.metrics(arm, seed)), grid.outcomes[arm, seed]
         steps = [step for step in sorted(run.reports) if start is not None and step >= start]
         if len(steps) > 1:
             name = benchmark or run.recipe.benchmarks[0]
             then, end = (run.reports[step].values(name, metric) for step in (steps[0], steps[-1]))
-            found = paired_interval(end.loc[then.index], then)
-            ends = [scale * value for value in (then.mean(), end.mean(), *found[1:4])]
-            rows[seed] = [start, steps[0], steps[-1], *ends]
+            found = unit.difference(end.loc[then.index], then)
+            ends = [unit.scale * values.mean() for values in (then, end)]
+            rows[seed] = [start, steps[0], steps[-1], *ends, found.value, found.low, found.high]
     columns = ["saturated", "from", "to", "then", "end", "change", "low", "high"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("seed")
 
 
-def change(rows: pd.DataFrame) -> Interval:
+def change(rows: pd.DataFrame) -> Estimate:
     """Mean change of `after_saturation` with its 95 % interval.
 
     Over seeds (Student's) where there are two or more, over problems for a single one.
@@ -75,8 +75,9 @@ def change(rows: pd.DataFrame) -> Interval:
     if rows.empty:
         raise ValueError("no run saturated: there is no change after saturation to speak of")
     if len(rows) == 1:
-        return Interval(*rows[["change", "low", "high"]].iloc[0])
-    return seed_interval(rows["change"])
+        only = rows.iloc[0]
+        return Estimate(only["change"], only["low"], only["high"], 1, points=(only["change"],))
+    return estimates.seeds(rows["change"])
 
 
 def table(grid: Grid) -> pd.DataFrame:
@@ -93,7 +94,9 @@ def table(grid: Grid) -> pd.DataFrame:
                 found = after_saturation(grid, arm, metric, name)
                 if len(found):
                     means = found[["saturated", "then", "end"]].mean()
-                    rows.append([arm, name, metric, len(found), *means, *change(found)])
+                    total = change(found)
+                    ends = [total.value, total.low, total.high]
+                    rows.append([arm, name, metric, len(found), *means, *ends])
     columns = ["arm", "benchmark", "metric", "seeds", "saturated at", "then", "at the end"]
     return pd.DataFrame(rows, columns=[*columns, "change", "low", "high"])
 
@@ -106,15 +109,24 @@ def smoothed(metrics: pd.DataFrame, column: str, geometric: bool = False) -> pd.
         geometric: means and interval of the logarithm, for a logarithmic axis; zeros are left out.
 
     Returns:
-        Index step; columns mean, low, high; low and high are nan for a single seed.
+        Index step; columns value, low, high; low and high are nan for a single seed, or equal ones.
     """
     wide = metrics.pivot(index="step", columns="seed", values=column)
     if geometric:
         wide = np.log(wide.where(wide > 0))
     means = wide.rolling(WINDOW, min_periods=1).mean()
-    rows = [seed_interval(values) for values in means.to_numpy()]
-    table = pd.DataFrame(rows, index=means.index, columns=["mean", "low", "high"])
+    rows = [_over_seeds(values) for values in means.to_numpy()]
+    table = pd.DataFrame(rows, index=means.index, columns=["value", "low", "high"])
     return np.exp(table) if geometric else table
+
+
+def _over_seeds(values: np.ndarray) -> list[float]:
+    """Value, low and high over the seeds that have a number; nan where none has."""
+    numbers = values[~np.isnan(values)]
+    if not len(numbers):
+        return [np.nan] * 3
+    found = estimates.seeds(numbers)
+    return [found.value, found.low, found.high]
 
 
 def rollouts(path: Path) -> pd.DataFrame:

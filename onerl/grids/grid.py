@@ -20,30 +20,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
 import pandas as pd
-from scipy import stats
 
-from onerl.estimates import Interval, mean_interval, paired_interval, seed_interval
+from onerl.estimates import FEW_SEEDS, METRICS, Estimate
 from onerl.evaluation.report import Report
 from onerl.parameters import nearest
 from onerl.recipe import Recipe
 
 BASE = "base model"
-COLUMNS = ["seeds", "problems", "mean", "low", "high", "interval"]
-
-
-class Contrast(NamedTuple):
-    """One arm minus another: over how many seeds and problems, 95 % interval, two-sided p-value."""
-
-    seeds: int
-    problems: int
-    difference: float
-    low: float
-    high: float
-    p: float
-    interval: str
+COLUMNS = ["seeds", "problems", "value", "low", "high", "interval", "by seed", "note"]
 
 
 @dataclass(frozen=True)
@@ -124,10 +111,19 @@ class Grid:
         """The evaluation of the model before training (the first run's, as all start from it)."""
         return next((run.base for run in self.outcomes.values() if run.base), None)
 
-    def base_interval(self, metric: str = "accuracy", benchmark: str | None = None) -> Interval:
+    def base_estimate(self, metric: str = "accuracy", benchmark: str | None = None) -> Estimate:
         """The model before training, with its interval over problems."""
-        estimate = self._estimate(self._values(BASE, metric, benchmark)[[0]], metric)
-        return Interval(*(estimate[name] for name in ("mean", "low", "high")))
+        return METRICS[metric].runs(self._values(BASE, metric, benchmark)[[0]])
+
+    def estimate(
+        self,
+        arm: str,
+        metric: str = "accuracy",
+        benchmark: str | None = None,
+        step: int | None = None,
+    ) -> Estimate:
+        """One arm at a step, its last by default; `points` has each seed's value."""
+        return METRICS[metric].runs(self._values(arm, metric, benchmark, step))
 
     def metrics(self, arm: str, seed: int | None = None) -> pd.DataFrame:
         """A row per update of one run, or of all the arm's runs with a column `seed`."""
@@ -138,19 +134,30 @@ class Grid:
         return pd.concat(frames, ignore_index=True)
 
     def table(
-        self, metric: str = "accuracy", benchmark: str | None = None, minus: str | None = None
+        self,
+        metric: str = "accuracy",
+        benchmark: str | None = None,
+        minus: str | None = None,
+        base: bool = False,
     ) -> pd.DataFrame:
         """Every arm at its last step.
 
         Args:
-            metric: of `onerl.evaluation.report.METRICS`.
+            metric: of `onerl.estimates.METRICS`.
             benchmark: None: the first one of the recipes.
             minus: an arm, or "base model": differences from it, paired by seed and problem.
+            base: the model before training alone, under the name "base model".
 
         Returns:
-            A row per arm: seeds, problems, mean, low, high, interval ("seeds" or "problems").
+            A row per arm: seeds, problems, value, low, high, interval ("seeds" or "problems": over
+            what), by seed (each one's value, where they are fewer than ten), and note: why the
+            interval does not promise 95 %.
         """
-        rows = {arm: self._row(arm, metric, benchmark, minus) for arm in self.arms if arm != minus}
+        if base:
+            rows = {BASE: _row(self._values(BASE, metric, benchmark)[[0]], metric)}
+        else:
+            arms = [arm for arm in self.arms if arm != minus]
+            rows = {arm: self._row(arm, metric, benchmark, minus) for arm in arms}
         return pd.DataFrame(rows.values(), index=pd.Index(rows, name="arm"), columns=COLUMNS)
 
     def curve(
@@ -160,7 +167,7 @@ class Grid:
         rows = {}
         for step in self.steps(arm):
             values = self._values(arm, metric, benchmark, step)
-            rows[step] = self._estimate(values if step else values.iloc[:, :1], metric)
+            rows[step] = _row(values if step else values.iloc[:, :1], metric)
         return pd.DataFrame(rows.values(), index=pd.Index(rows, name="step"), columns=COLUMNS)
 
     def by_category(
@@ -183,34 +190,24 @@ class Grid:
 
     def difference(
         self, a: str, b: str, metric: str = "accuracy", benchmark: str | None = None
-    ) -> Contrast:
+    ) -> Estimate:
         """Arm a minus arm b (or "base model") at their last steps, on the same seeds and problems.
 
         With two or more common seeds: Student's t of the seeds' differences. With one: bootstrap
-        and permutation over problems (`onerl.estimates.paired_interval`).
+        and permutation over problems (`onerl.estimates.runs`). `points` has each seed's.
 
         Raises:
             ValueError: the arms have no seed in common.
         """
-        left, right = self._pair(a, b, metric, benchmark)
-        row = self._estimate(left - right, metric, (left, right))
-        if row["interval"] == "seeds":
-            p = _student_p((left - right).mean())
-        else:
-            p = paired_interval(left.iloc[:, 0], right.iloc[:, 0]).p
-        return Contrast(
-            *(row[name] for name in ("seeds", "problems", "mean", "low", "high")),
-            p=p,
-            interval=row["interval"],
-        )
+        return METRICS[metric].runs(*self._pair(a, b, metric, benchmark))
 
     # -- one number per problem (rows) and seed (columns) ---------------------------------------
 
     def _row(self, arm, metric, benchmark, minus, problems=slice(None)) -> dict:
         if minus is None:
-            return self._estimate(self._values(arm, metric, benchmark).loc[problems], metric)
-        left, right = (v.loc[problems] for v in self._pair(arm, minus, metric, benchmark))
-        return self._estimate(left - right, metric, (left, right))
+            return _row(self._values(arm, metric, benchmark).loc[problems], metric)
+        left, right = self._pair(arm, minus, metric, benchmark)
+        return _row(left.loc[problems], metric, right.loc[problems])
 
     def _benchmark(self) -> str:
         return next(iter(self.outcomes.values())).recipe.benchmarks[0]
@@ -240,22 +237,16 @@ class Grid:
             raise ValueError(f"a difference needs the same problems: {a} and {b} have others")
         return left[common], right.loc[left.index, common]
 
-    @staticmethod
-    def _estimate(values: pd.DataFrame, metric: str, pair=None) -> dict:
-        """The mean over seeds and problems with its interval; `pair`: of whose difference."""
-        scale = 1.0 if metric == "length" else 100.0
-        if values.shape[1] > 1:
-            found, kind = seed_interval(values.mean()), "seeds"
-        elif pair is None:
-            found, kind = mean_interval(values.iloc[:, 0]), "problems"
-        else:
-            found, kind = Interval(*paired_interval(*(v.iloc[:, 0] for v in pair))[1:4]), "problems"
-        numbers = [*reversed(values.shape), *(bound * scale for bound in found), kind]
-        return dict(zip(COLUMNS, numbers, strict=True))
 
-
-def _student_p(differences: pd.Series) -> float:
-    """Two-sided, of the mean of the seeds' differences; equal differences have no t."""
-    if differences.std() < 1e-12:
-        return 1.0 if abs(differences.mean()) < 1e-12 else 0.0
-    return float(stats.ttest_1samp(differences, 0.0).pvalue)
+def _row(values: pd.DataFrame, metric: str, minus: pd.DataFrame | None = None) -> dict[str, Any]:
+    """`COLUMNS` of the mean over problems (rows) and seeds (columns), or of a difference."""
+    found = METRICS[metric].runs(values, minus)
+    points = found.points if found.over == "seeds" and len(found.points) < FEW_SEEDS else ()
+    return {
+        "seeds": values.shape[1],
+        "problems": values.shape[0],
+        **{name: getattr(found, name) for name in ("value", "low", "high")},
+        "interval": found.over,
+        "by seed": " ".join(f"{point:.1f}" for point in points),
+        "note": found.note,
+    }

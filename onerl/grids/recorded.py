@@ -26,7 +26,8 @@ from typing import Any
 import pandas as pd
 
 from onerl import grids
-from onerl.evaluation.report import METRICS, Report
+from onerl.estimates import METRICS
+from onerl.evaluation.report import Report
 from onerl.grids.finished import collect
 from onerl.grids.grid import Grid, Outcome
 from onerl.parameters import nearest
@@ -160,7 +161,7 @@ def _label(entries: Iterable[Mapping[str, Any]]) -> str:
 
 def _compact(report: Report, run: str, step: int) -> pd.DataFrame:
     """The report's records without text, question, gold or answer."""
-    columns = [*NAMES[1:], "sample", *dict.fromkeys(METRICS.values())]
+    columns = [*NAMES[1:], "sample", *dict.fromkeys(unit.column for unit in METRICS.values())]
     return report._measured[columns].assign(run=run, step=step)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from onerl.estimates import Interval, mean_interval, paired_interval, seed_interval
+from onerl.estimates import METRICS
 from onerl.grids.grid import Grid
 from onerl.problems import examples
 
@@ -45,15 +45,11 @@ def _grouped(grid: Grid, arm: str, benchmark: str, group) -> pd.DataFrame:
     after = pd.DataFrame(
         {seed: grid.report(arm, seed).values(benchmark) for seed in grid.seeds(arm)}
     ).loc[before.index]
-    rows = {}
+    rows, unit = {}, METRICS["accuracy"]
     for name, problems in before.groupby(before.index.map(group), sort=False):
         values = after.loc[problems.index]
-        if after.shape[1] > 1:
-            found = seed_interval(values.mean())
-            gain = seed_interval(values.mean() - problems.mean())
-        else:
-            found = mean_interval(values.iloc[:, 0])
-            gain = Interval(*paired_interval(values.iloc[:, 0], problems)[1:4])
-        percent = [100 * value for value in (problems.mean(), *found, *gain)]
-        rows[name] = [len(problems), *percent]
+        base = pd.DataFrame(dict.fromkeys(values, problems))
+        found, gain = unit.runs(values), unit.runs(values, base)
+        numbers = [getattr(part, end) for part in (found, gain) for end in ("value", "low", "high")]
+        rows[name] = [len(problems), unit.scale * problems.mean(), *numbers]
     return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis("family")

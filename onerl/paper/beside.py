@@ -120,7 +120,7 @@ def other_runs(found: Grids, out: Path | None = None) -> pd.DataFrame:
 def verdicts() -> tuple[pd.DataFrame, list[str]]:
     """`claims.table()` over the grids that can give one, and a line for each that cannot."""
     rows, left = [], []
-    for name in claims.CLAIMS:
+    for name in claims.declared():
         try:
             rows.append(claims.table(name))
         except FileNotFoundError:
@@ -183,9 +183,8 @@ def grid_table(
         Text to print: a row for the model before training, then one per arm; percent.
     """
     ours, recipe = grid.table(metric), next(iter(grid.outcomes.values())).recipe
-    problems = grid.base.values(recipe.benchmarks[0]).size
-    base = [1, problems, *grid.base_interval(metric), "problems"]
-    ours = pd.concat([pd.DataFrame([base], ["base model"], ours.columns), ours]).round(1)
+    before = grid.table(metric, base=True)
+    ours = pd.concat([before, ours]).drop(columns="note").round(1)
     left = ours.to_string().splitlines()
     right = theirs.reindex(ours.index).to_string(index=False, na_rep="").splitlines()
     world = recipe.scale == "world"
@@ -240,15 +239,10 @@ def _ours(plan: Mapping, name: str, arm: str, preset: str, found: Grids) -> dict
     shown = [column for column in plan["values"] if column in recipe.benchmarks]
     benchmark = plan.get("world", "world") if world else next(iter(shown), recipe.benchmarks[0])
     metric = plan.get("metric", "accuracy")
-    if arm == BASE:
-        value, low, high = grid.base_interval(metric, benchmark)
-        estimate = {"mean": value, "low": low, "high": high, "interval": "problems"}
-        estimate |= {"seeds": 1, "problems": len(grid.base.values(benchmark))}
-    else:
-        estimate = grid.table(metric, benchmark).loc[arm].to_dict()
+    estimate = grid.table(metric, benchmark, base=arm == BASE).loc[arm].to_dict()
     scale = "embedded world" if world else recipe.model
     problems = PROBLEMS.get(benchmark, benchmark)
-    return {"measured at": f"{scale}, {problems}", "value": estimate.pop("mean"), **estimate}
+    return {"measured at": f"{scale}, {problems}", **estimate}
 
 
 @lru_cache

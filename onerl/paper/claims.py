@@ -21,25 +21,19 @@ read from the recorded grids (`onerl.grids.recorded`), never from a run of the r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
+from onerl.estimates import Estimate
 from onerl.grids import recorded
 from onerl.grids.grid import Grid
-from onerl.paper.effects import (
-    Effect,
-    after_saturation,
-    best_step,
-    minus,
-    other_categories,
-    own_category,
-    score_predicts_gain,
-    weakest_family,
-)
+from onerl.paper.effects import MEASURES
+from onerl.parameters import RecipeError, choose, params_folder, read_yaml
 
 EQUAL = 3.0  # points: about the 95 % interval of a 1,000-problem accuracy
 SEEDS = 3  # fewer give no verdict
@@ -59,20 +53,45 @@ class Claim:
     text: str
     source: str
     expected: Literal["above", "below", "equal"] = "above"
-    measure: Callable[[Grid], Effect] | None = None
+    measure: Callable[[Grid], Estimate] | None = None
     why: str = ""
 
-    def verdict(self, effect: Effect | None) -> str:
+    def verdict(self, effect: Estimate | None) -> str:
         if effect is None:
             return f"{CANNOT}: {self.why}"
-        if effect.seeds < SEEDS:
-            return f"no verdict: {effect.seeds} of {SEEDS} seeds"
+        if len(effect.points) < SEEDS:
+            return f"no verdict: {len(effect.points)} of {SEEDS} seeds"
         holds = {
             "above": effect.low > 0 and effect.value >= NEGLIGIBLE,
             "below": effect.high < 0 and effect.value <= -NEGLIGIBLE,
             "equal": effect.low > -EQUAL and effect.high < EQUAL,
         }[self.expected]
         return SEEN if holds else NOT_SEEN
+
+
+@lru_cache(maxsize=1)
+def declared() -> dict[str, tuple[Claim, ...]]:
+    """The claims of params/paper/claims.yaml, by the recorded grid that answers them.
+
+    Raises:
+        RecipeError: a claim has an unknown key, expectation or measure.
+    """
+    file = params_folder() / "paper" / "claims.yaml"
+    return {grid: tuple(map(_claim, entries)) for grid, entries in read_yaml(file).items()}
+
+
+def _claim(entry: dict) -> Claim:
+    for key in entry:
+        choose("key", key, ("claim", "source", "expected", "measure", "why"))
+    measure = dict(entry.get("measure") or {})
+    expected = choose("expected", entry.get("expected", "above"), ("above", "below", "equal"))
+    if not measure:
+        return Claim(entry["claim"], entry["source"], expected, why=entry["why"])
+    make = MEASURES[choose("measure", measure.pop("of"), MEASURES)]
+    try:
+        return Claim(entry["claim"], entry["source"], expected, make(**measure))
+    except TypeError as error:
+        raise RecipeError(f"claim {entry['claim']!r}: measure: {error}") from None
 
 
 def table(grid: str | None = None) -> pd.DataFrame:
@@ -83,12 +102,12 @@ def table(grid: str | None = None) -> pd.DataFrame:
         FileNotFoundError: the grid is not recorded.
     """
     rows = []
-    for name in CLAIMS if grid is None else [grid]:
+    for name in declared() if grid is None else [grid]:
         found = recorded.load(name)
-        for claim in CLAIMS[name]:
+        for claim in declared()[name]:
             effect = claim.measure(found) if claim.measure else None
             numbers = [np.nan] * 3 if effect is None else [effect.value, effect.low, effect.high]
-            seeds = 0 if effect is None else effect.seeds
+            seeds = 0 if effect is None else len(effect.points)
             rows.append([claim.text, claim.source, *numbers, seeds, claim.verdict(effect)])
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -115,194 +134,3 @@ def markdown(rows: pd.DataFrame) -> str:
         cells = [row.claim, row.paper, "" if np.isnan(row.effect) else effect, verdict]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-# -- the claims ---------------------------------------------------------------------------------
-
-CLAIMS: Mapping[str, tuple[Claim, ...]] = {
-    "ablation": (
-        Claim("one example lifts held-out accuracy", "Table 5 row 5", "above", minus("row 5")),
-        Claim("the policy loss alone does it", "Table 5 row 2", "above", minus("row 2")),
-        Claim(
-            "weight decay and KL add nothing to it",
-            "Table 5 rows 2, 4",
-            "equal",
-            minus("row 4", "row 2"),
-        ),
-        Claim("weight decay and KL alone do nothing", "Table 5 row 8", "equal", minus("row 8")),
-        Claim(
-            "the entropy bonus adds to it", "Table 5 rows 4, 5", "above", minus("row 5", "row 4")
-        ),
-        Claim(
-            "the gain is more than format",
-            "section 4, appendix C.2.3",
-            "above",
-            minus("row 5", metric="accuracy_any_format"),
-        ),
-    ),
-    "label_corruption": (
-        Claim(
-            "a slightly wrong label works as well",
-            "Table 5 row 11",
-            "equal",
-            minus("slightly off", "right"),
-        ),
-        Claim(
-            "a guessable wrong label is worse than the right one",
-            "Table 5 row 12",
-            "below",
-            minus("guessable", "right"),
-        ),
-        Claim(
-            "and worse than one that cannot be guessed",
-            "Table 5 rows 12, 13",
-            "below",
-            minus("guessable", "unreachable"),
-        ),
-        Claim(
-            "a label that cannot be guessed still lifts",
-            "Table 5 row 13",
-            "above",
-            minus("unreachable"),
-        ),
-        Claim(
-            "60 % wrong labels in the full set cost little",
-            "Table 17",
-            "equal",
-            minus("full set, 60 % wrong", "full set"),
-        ),
-        Claim(
-            "90 % wrong labels are worse than one right example",
-            "Table 17",
-            "below",
-            minus("full set, 90 % wrong", "right"),
-        ),
-    ),
-    "cross_category": (
-        Claim(
-            "an example lifts the other categories", "Table 3, Figure 6", "above", other_categories
-        ),
-        Claim("its own category is not favoured", "Table 3", "equal", own_category),
-    ),
-    "data_size": (
-        Claim(
-            "one example does what the full set does",
-            "Table 8",
-            "equal",
-            minus("1", "full set"),
-        ),
-        Claim("16 examples do no more than one", "Table 9", "equal", minus("16", "1")),
-    ),
-    "dynamics": (
-        Claim(
-            "test accuracy rises after training accuracy has saturated (greedy)",
-            "Figure 2",
-            "above",
-            after_saturation("accuracy", "world"),
-        ),
-        Claim(
-            "the same, sampled at the training temperature",
-            "Figure 2",
-            "above",
-            after_saturation("accuracy", "world-sampled"),
-        ),
-        Claim(
-            "answers grow longer after saturation (tokens)",
-            "Figure 4",
-            "above",
-            after_saturation("length", "world-sampled"),
-        ),
-        Claim(
-            "words of reflection become more frequent after saturation",
-            "Figure 4",
-            "above",
-            after_saturation("reflection", "world-sampled"),
-        ),
-    ),
-    "slips": (
-        Claim(
-            "in a world with more slips to repair, words of reflection become more frequent",
-            "Figure 4",
-            "above",
-            minus("slips", metric="reflection", benchmark="world-sampled"),
-        ),
-    ),
-    "exploration": (
-        Claim(
-            "the entropy bonus helps at T = 0.6",
-            "Figure 5",
-            "above",
-            minus("entropy 0.001, T 0.6", "entropy 0, T 0.6"),
-        ),
-        Claim(
-            "sampling at T = 1.0 helps further",
-            "Figure 5",
-            "above",
-            minus("entropy 0.001, T 1.0", "entropy 0.001, T 0.6"),
-        ),
-        Claim(
-            "the entropy loss alone collapses in the end",
-            "Table 13",
-            "below",
-            minus("entropy alone"),
-        ),
-    ),
-    "entropy_alone": (
-        Claim(
-            "the entropy loss alone lifts for a few steps",
-            "Tables 6, 13",
-            "above",
-            best_step("entropy alone"),
-        ),
-        Claim(
-            "so does minimising the entropy",
-            "arXiv 2505.20282",
-            "above",
-            best_step("entropy minimisation"),
-        ),
-    ),
-    "controls": (
-        Claim(
-            "the outcome reward beats the format reward",
-            "Table 14",
-            "above",
-            minus("outcome", "format"),
-        ),
-        Claim("the format reward lifts too", "Table 14", "above", minus("format")),
-        Claim("a random reward lifts too", "arXiv 2506.10947", "above", minus("random")),
-        Claim("a reward for wrong answers lifts too", "arXiv 2506.10947", "above", minus("wrong")),
-    ),
-    "transfer": (
-        Claim(
-            "one example lifts tasks outside the training domain, every family of them",
-            "Table 1",
-            "above",
-            weakest_family("pi1"),
-        ),
-        Claim(
-            "and more than the full set does",
-            "Table 1",
-            "above",
-            minus("pi1", "full set", benchmark="world-unseen"),
-        ),
-    ),
-    "prompt_variants": (
-        Claim(
-            "the simplified example lifts less", "Table 18", "below", minus("pi1 simplified", "pi1")
-        ),
-        Claim(
-            "the sentence that ends the training prompt matters",
-            "Table 18, appendix C.2.3",
-            why="the world's prompts have none",
-        ),
-    ),
-    "selection": (
-        Claim(
-            "the historical variance predicts the gain (rank correlation, x 100)",
-            "Equation 1, Table 3",
-            "above",
-            score_predicts_gain,
-        ),
-    ),
-}
-"""The claims by the recorded grid that answers them."""

@@ -1,78 +1,68 @@
 """What a grid shows of a claim: a number with its interval over training seeds.
 
-Each function here makes a measure, a function of a `Grid` that returns an `Effect`; which claim it
-belongs to, and what would count as seen, is said in `onerl.paper.claims`.
+Each function here makes a measure, a function of a `Grid` that returns an `Estimate` in points with
+a value per seed. Which claim it belongs to, and what would count as seen, is said in
+params/paper/claims.yaml.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from onerl.estimates import Interval, seed_interval
+from onerl import estimates
+from onerl.estimates import Estimate
 from onerl.grids import dynamics, selection
 from onerl.grids.grid import BASE, Grid
 from onerl.grids.transfer import family
 
 
-@dataclass(frozen=True)
-class Effect:
-    """What was measured: points unless the claim says otherwise, 95 % interval, seeds."""
-
-    value: float
-    low: float
-    high: float
-    seeds: int
-
-
 def minus(
     a: str, b: str = BASE, metric: str = "accuracy", benchmark: str | None = None
-) -> Callable[[Grid], Effect]:
+) -> Callable[[Grid], Estimate]:
     """Arm a minus arm b (or the base model) at their last steps, in points."""
 
-    def measure(grid: Grid) -> Effect:
-        found = grid.difference(a, b, metric, benchmark)
-        seeds = found.seeds if found.interval == "seeds" else 1
-        return Effect(found.difference, found.low, found.high, seeds)
+    def measure(grid: Grid) -> Estimate:
+        return grid.difference(a, b, metric, benchmark)
 
     return measure
 
 
-def best_step(arm: str) -> Callable[[Grid], Effect]:
+def best_step(arm: str) -> Callable[[Grid], Estimate]:
     """The arm minus the base model at the step that is best on average over the seeds.
 
     Chosen on the test set, as the paper's Table 6 does, so the effect errs on the high side.
     """
 
-    def measure(grid: Grid) -> Effect:
-        curve = grid.curve(arm).drop(index=0, errors="ignore")
-        best, base = curve.loc[curve["mean"].idxmax()], grid.base_interval().value
-        return Effect(*(best[["mean", "low", "high"]] - base), len(grid.seeds(arm)))
+    def measure(grid: Grid) -> Estimate:
+        best = grid.curve(arm).drop(index=0, errors="ignore")["value"].idxmax()
+        base = grid.base_estimate().value
+        return _over_seeds([v - base for v in grid.estimate(arm, step=int(best)).points])
 
     return measure
 
 
-def after_saturation(metric: str, benchmark: str, arm: str = "pi1") -> Callable[[Grid], Effect]:
+def after_saturation(metric: str, benchmark: str, arm: str = "pi1") -> Callable[[Grid], Estimate]:
     """The last checkpoint minus the first one after saturation, over the seeds that saturate."""
 
-    def measure(grid: Grid) -> Effect:
+    def measure(grid: Grid) -> Estimate:
         return _over_seeds(dynamics.after_saturation(grid, arm, metric, benchmark)["change"])
 
     return measure
 
 
-def weakest_family(arm: str) -> Callable[[Grid], Effect]:
+def weakest_family(arm: str) -> Callable[[Grid], Estimate]:
     """The smallest gain of the arm among the unseen families.
 
     The mean over the families was the first measure. It is lifted by remainders alone, whose right
     answer is often hit by a wrong solution, so it was replaced after it had been seen.
     """
 
-    def measure(grid: Grid) -> Effect:
+    def measure(grid: Grid) -> Estimate:
         base = grid.base.values("world-unseen")
         families = base.index.map(family)
         gains = [
@@ -84,12 +74,12 @@ def weakest_family(arm: str) -> Callable[[Grid], Effect]:
     return measure
 
 
-def other_categories(grid: Grid) -> Effect:
+def other_categories(grid: Grid) -> Estimate:
     """The mean gain over the base model in the categories that an arm's example is not from."""
     return _by_category(grid, lambda gains, arm: gains[arm].drop(index=arm).mean())
 
 
-def own_category(grid: Grid) -> Effect:
+def own_category(grid: Grid) -> Estimate:
     """How much more an example gains in its own category than the other examples gain there."""
 
     def advantage(gains, arm):
@@ -98,7 +88,7 @@ def own_category(grid: Grid) -> Effect:
     return _by_category(grid, advantage)
 
 
-def score_predicts_gain(grid: Grid) -> Effect:
+def score_predicts_gain(grid: Grid) -> Estimate:
     """Rank correlation of the historical variance with the gain of single examples, times 100.
 
     A correlation per seed of the history run, with the gains of that seed's single runs.
@@ -115,7 +105,7 @@ def score_predicts_gain(grid: Grid) -> Effect:
     return _over_seeds(found)
 
 
-def _by_category(grid: Grid, of: Callable[[pd.DataFrame, str], float]) -> Effect:
+def _by_category(grid: Grid, of: Callable[[pd.DataFrame, str], float]) -> Estimate:
     """`of` averaged over arms for each seed; gains: tested category x arm, in points."""
     values = []
     for seed in grid.seeds(grid.arms[0]):
@@ -134,6 +124,19 @@ def _gains(grid: Grid, arm: str, seed: int) -> pd.Series:
     return 100 * right.groupby(category.astype(str)).mean()
 
 
-def _over_seeds(values: Sequence[float]) -> Effect:
-    found = seed_interval(values) if len(values) else Interval(np.nan, np.nan, np.nan)
-    return Effect(*found, len(values))
+def _over_seeds(values: Sequence[float]) -> Estimate:
+    if not len(values):
+        return Estimate(nan, nan, nan, 0, "seeds", note="no run to measure it on")
+    return estimates.seeds(values, bounds=(-100.0, 100.0))
+
+
+MEASURES: dict[str, Callable[..., Callable[[Grid], Estimate]]] = {
+    "minus": minus,
+    "best_step": best_step,
+    "after_saturation": after_saturation,
+    "weakest_family": weakest_family,
+    "other_categories": lambda: other_categories,
+    "own_category": lambda: own_category,
+    "score_predicts_gain": lambda: score_predicts_gain,
+}
+"""The measures by name, as claims.yaml has them; their arguments are the claim's."""

@@ -12,11 +12,11 @@ is learned helps with other problems, which only the run can tell.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from onerl.estimates import Interval, wilson
+from onerl.estimates import Estimate, proportion
 from onerl.models import check_model, locate
 from onerl.problems import examples
 from onerl.recipe import Recipe
@@ -94,32 +94,33 @@ class Odds:
     groups: int
 
     @property
-    def success(self) -> Interval:
-        """The base model's success rate, with Wilson's interval."""
-        return wilson(self.right, self.n)
+    def success(self) -> Estimate:
+        """The base model's success rate, with Wilson's interval over the answers."""
+        return proportion(self.right, self.n)
 
     @property
-    def informed(self) -> Interval:
+    def informed(self) -> Estimate:
         """The chance that a group informs, with the interval of the success rate carried over."""
         p = self.success
         ends = [informative(bound, self.group) for bound in (p.low, p.high)]
         top = [informative(0.5, self.group)] if p.low < 0.5 < p.high else []
-        return Interval(informative(p.value, self.group), min(ends), max(ends + top))
+        value = informative(p.value, self.group)
+        return replace(p, value=value, low=min(ends), high=max(ends + top))
 
     @property
     def table(self) -> pd.DataFrame:
         """Percent, but groups and steps: what is expected of the first step."""
+        group, groups, informed = self.group, self.groups, self.informed
         rows = {
-            "base model right (%)": [100 * bound for bound in self.success],
-            f"a group of {self.group} informs (%)": [100 * bound for bound in self.informed],
-            f"informative groups of {self.groups} in a step": [
-                self.groups * bound for bound in self.informed
-            ],
-            "some group of a step informs (%)": [
-                100 * (1 - (1 - bound) ** self.groups) for bound in self.informed
-            ],
+            "base model right (%)": self.success.times(100),
+            f"a group of {group} informs (%)": informed.times(100),
+            f"informative groups of {groups} in a step": informed.times(groups),
+            "some group of a step informs (%)": informed.map(
+                lambda p: 100 - 100 * (1 - p) ** groups
+            ),
         }
-        return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+        table = pd.DataFrame([found.row() for found in rows.values()], index=list(rows))
+        return table[["value", "low", "high"]]
 
     @property
     def advice(self) -> str:
