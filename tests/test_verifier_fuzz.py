@@ -8,6 +8,7 @@ from fractions import Fraction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_verifier_golds import SAMPLE
+from verifier_kinds import KINDS
 
 from onerl.verifier import clear_cache, grade
 from onerl.verifier.grade import judge
@@ -78,6 +79,19 @@ def test_fractions_are_compared_by_value(top, bottom, other_top, other_bottom):
     assert check(written, f"{second.numerator}/{second.denominator}")[0] == (first == second)
 
 
+def test_inequalities_with_ends_that_cannot_be_read_are_graded():
+    for answer in (
+        r"x>1 \text{ and } x>\tex",
+        r"4:4> a\ge m",
+        r"x<\tex, x>\tex",
+        r"|x-\tex|<2",
+        r"x\notin[\tex,2]",
+        r"\frac{d^}{dx^2}=x",
+    ):
+        check(answer, "4:40 a.m.")
+        check("(1,2)", answer)
+
+
 def mutated(gold: str, draw: random.Random) -> str:
     """A gold answer with one to four edits."""
     text = gold
@@ -98,11 +112,15 @@ def mutated(gold: str, draw: random.Random) -> str:
     return text[:1200]
 
 
+HARD = [text for kind in KINDS.values() for pairs in kind for pair in pairs for text in pair]
+
+
 def test_mutated_golds_are_graded():
     draw = random.Random(0)
-    for _ in range(14_000):
-        gold = draw.choice(SAMPLE)
-        check(mutated(gold, draw), gold)
+    for golds_of in (SAMPLE, HARD):
+        for _ in range(10_000):
+            gold = draw.choice(golds_of)
+            check(mutated(gold, draw), gold)
 
 
 def test_a_changed_digit_is_refused():

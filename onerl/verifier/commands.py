@@ -110,7 +110,7 @@ class Commands:
         order, name = 1, top[1:]
         if name[:1] and name[0].text == "^":
             name = [token for token in name[1:] if token.text not in "{}"]
-            order, name = int(name[0].text) if name[0].text.isdigit() else 0, name[1:]
+            order, name = int(spell(name[:1])) if spell(name[:1]).isdigit() else 0, name[1:]
         if top[0].text == "d" and 0 < order < 5 and len(name) == 1 and name[0].kind == "letter":
             return ("var", name[0].text + "'" * order)
         return ("var", f"frac {spell(top)} / {spell(bottom)}")

@@ -98,7 +98,7 @@ def _common(first: list | None, second: list | None) -> list | None:
 def _meeting(one: tuple, other: tuple) -> list | None:
     """a < x and x < b, for ends that are expressions."""
     for first, second in ((one, other), (other, one)):
-        if infinite(first[2].tree or ()) == "+" and infinite(second[0].tree or ()) == "-":
+        if infinite(first[2].tree) == "+" and infinite(second[0].tree) == "-":
             return [(*first[:2], *second[2:])]
     return None
 

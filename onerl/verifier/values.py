@@ -353,9 +353,9 @@ def constant(node: Node) -> Fraction:
     return Fraction(value.real)
 
 
-def infinite(tree: tuple) -> str:
+def infinite(tree: tuple | None) -> str:
     """ "+", "-" or "" for an expression that is plus or minus infinity or neither."""
     sign = "+"
-    while tree[0] == "neg":
+    while tree and tree[0] == "neg":
         sign, tree = ("-" if sign == "+" else "+"), tree[1]
     return sign if tree == ("const", "oo") else ""
