@@ -18,7 +18,13 @@ from onerl.problems import PI1
 from onerl.recipe import Recipe
 from onerl.train import main, train
 from onerl.training import rewards
-from onerl.training.rewards import OwnReward, check_reward, reward_function, reward_source
+from onerl.training.rewards import (
+    OwnReward,
+    check_reward,
+    reward_function,
+    reward_source,
+    source_file,
+)
 from onerl.verifier import grade
 from onerl.verifier.rewards import REWARDS
 
@@ -151,6 +157,11 @@ def test_a_file_and_a_module_of_ones_own_pay(folder):
     paid, records = pay("pkg.pay:half")
     assert paid == [0.5] * 5
     assert records["status"][4] == "no-answer"
+
+
+def test_a_file_is_found_from_another_folder_of_the_checkout(folder):
+    assert source_file("benchmarks/gpu.py:main") == ROOT / "benchmarks" / "gpu.py"
+    assert source_file("my_reward.py:score") == folder / "my_reward.py"
 
 
 def test_its_coins_are_the_same_for_the_same_rollout_in_another_process(folder):
