@@ -138,12 +138,27 @@ def test_included_values_are_in_sight_and_so_is_what_lies_beyond():
 
 
 @pytest.mark.filterwarnings("error")
-def test_what_never_rises_above_0_has_no_logarithmic_axis():
-    axes = [draw("curves", table(*values, half=0)) for values in ([0, 0, 0], [0, 1, 10])]
-    for axis in axes:
-        plots.logarithmic(axis)
-        plots.png(axis.figure)
-    assert [axis.get_yscale() for axis in axes] == ["linear", "log"]
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([0, 0, 0], "linear"),
+        ([0.6, 0.7, 0.9], "linear"),
+        ([0, 1, 5.5], "log"),
+        ([0.3, 0.6, 1.6], "log"),
+        ([3e-5, 1, 10], "log"),
+    ],
+)
+def test_a_logarithmic_axis_has_numbers_and_is_kept_to_what_spans_some_range(values, scale):
+    axis = draw("curves", table(*values, half=0))
+    plots.logarithmic(axis)
+    plots.png(axis.figure)
+    assert axis.get_yscale() == scale
+    low, high = axis.get_ylim()
+    assert sum(low <= float(text) <= high for text in map(_number, axis.get_yticklabels())) >= 2
+
+
+def _number(text):
+    return text.get_text().replace("−", "-")
 
 
 # -- kinds --------------------------------------------------------------------------------------

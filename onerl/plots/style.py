@@ -78,7 +78,7 @@ def include(axis: Axes, **ranges: tuple[float, float]) -> None:
 
 
 def level(axis: Axes, value: float, label: str, color: str = GREY, vertical: bool = False) -> None:
-    """A dotted line at one value, named with the value: horizontal ones by `name_lines`."""
+    """A dotted line at one value; a vertical one is named here, others by `name_lines`."""
     label = f"{label} {value:.3g}"
     style = {"color": color, "linestyle": ":", "linewidth": 1.5, "zorder": 1.5}
     if not vertical:
@@ -98,17 +98,21 @@ def level(axis: Axes, value: float, label: str, color: str = GREY, vertical: boo
 
 
 def logarithmic(axis: Axes) -> None:
-    """A logarithmic vertical axis, or from 0 up where nothing drawn is above 0."""
+    """A logarithmic vertical axis with decimal numbers.
+
+    The axis stays linear where the values above 0 span less than a factor of 5, because it might
+    then have no number at all, and where no value is above 0.
+    """
     heights = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.get_lines()])
     heights = heights[heights > 0]
     if not len(heights):
         axis.set_ylim(-0.05, 1)
-        return
-    axis.set_yscale("log", nonpositive="mask")
-    steps = (1, 2, 5) if heights.max() < 100 * heights.min() else (1,)
-    axis.yaxis.set_major_locator(LogLocator(subs=steps))
-    axis.yaxis.set_major_formatter("{x:g}")
-    axis.yaxis.set_minor_formatter("")
+    elif heights.max() >= 5 * heights.min():
+        axis.set_yscale("log", nonpositive="mask")
+        steps = (1, 2, 5) if heights.max() < 100 * heights.min() else (1,)
+        axis.yaxis.set_major_locator(LogLocator(subs=steps))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter("")
 
 
 def name_lines(axis: Axes) -> None:
