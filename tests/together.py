@@ -77,7 +77,7 @@ def train_recording(recipe, out: Path, gradients: Path):
         for name, parameter in self.accelerator.unwrap_model(model).named_parameters():
             grad = parameter.grad
             found[name] = grad.full_tensor() if isinstance(grad, DTensor) else grad.clone()
-        if processes.is_first():
+        if processes.is_main():
             gradients.mkdir(exist_ok=True)
             save_file(found, gradients / f"{self._step}.safetensors")
         return total
@@ -98,7 +98,6 @@ def train_sharded(recipe, out: Path, gradients: Path):
     from accelerate.state import AcceleratorState, DistributedType, PartialState
     from transformers import AutoModelForCausalLM
 
-    from onerl.rollouts import backends
     from onerl.rollouts.shared_prompt import SharedPromptSampler
     from onerl.training import sampling, sharding
 
@@ -122,6 +121,9 @@ def train_sharded(recipe, out: Path, gradients: Path):
             for name, whole in _whole(model):
                 self.model.get_parameter(name).data.copy_(whole)
 
+        def close(self):
+            pass
+
     def _whole(model):
         from torch.distributed.tensor import DTensor
 
@@ -130,6 +132,6 @@ def train_sharded(recipe, out: Path, gradients: Path):
             yield name, parameter.full_tensor().detach()
 
     AcceleratorState.__init__ = begin_with_fsdp
-    backends.backend_for = lambda *_: "vllm"
+    sharding.backend_for = lambda *_: "vllm"
     sampling.training_sampler = lambda recipe, policy, trainer: WholeCopy(trainer.accelerator)
     train_recording(recipe, out, gradients)

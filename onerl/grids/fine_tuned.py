@@ -34,7 +34,7 @@ def outcomes(
         solution: None: `solution_for` the example and the seed.
         out: the folder of the run folders; None: `outputs/`.
     """
-    from onerl.evaluation import evaluate
+    from onerl.evaluation import Protocol, evaluate
 
     found, bases = {}, {}
     for key, recipe in recipes.items():
@@ -46,9 +46,8 @@ def outcomes(
             step: evaluate(
                 (step, path),
                 recipe.benchmarks,
-                max_completion_length=recipe.max_completion_length,
+                protocol=Protocol(max_completion_length=recipe.max_completion_length),
                 out=evaluation_folder(run, step),
-                progress=False,
             )
             for step, path in run.checkpoints
             if step or base_key(recipe) not in bases

@@ -10,11 +10,15 @@
     examples({"problem": …, "answer": …})   your own; also a YAML or JSON file of one or a list
     benchmark("math500")         500 problems to be tested on; names: `onerl.problems.benchmarks`
 
-The real data comes from the folder named by ONERL_DATA, laid out as the paper's repository lays
-it out (`one_shot_rlvr/*.parquet`, `eval/<set>/test.jsonl`), or else from the hub. The ranks of
-π1 … π1209 are computed from the recorded accuracy history, not listed.
+The real data comes from the folder named by ONERL_DATA, laid out as the paper's repository lays it
+out (`one_shot_rlvr/*.parquet`, `eval/<set>/test.jsonl`), or else from the hub. The ranks of π1 …
+π1209 are computed from the recorded accuracy history, not listed.
 
-A question never carries the training suffix; `onerl.problems.prompts` adds it.
+The story, one file each. `problem` says what a problem is. `released` reads the authors' data:
+pool, ranks, MATH. `benchmarks` reads what is tested on, with each file's quirks;
+`clean_arithmetic` makes sums that no corpus holds. `labels` makes labels wrong on purpose.
+`prompts` turns a question into the exact string that a model is shown; a question never carries
+the training suffix itself.
 """
 
 from __future__ import annotations

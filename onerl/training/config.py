@@ -50,7 +50,7 @@ def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
         beta=1.0,  # makes TRL score the reference, so that the KL is logged in every run;
         use_bias_correction_kl=False,  # its coefficient in the loss is the recipe's
         scale_rewards="none",  # advantages are scaled in _calculate_rewards
-        model_init_kwargs={"dtype": "float32"},
+        model_init_kwargs={"dtype": "float32", "trust_remote_code": False},
         bf16=on_gpu,
         activation_checkpointing=on_gpu,
         use_cpu=not on_gpu,

@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import sys
 import time
 
 from transformers import TrainerCallback
 
+from onerl.parameters import watched
 from onerl.recipe import Recipe
-from onerl.training.children import FRONT_ENDS
 
 SILENT_STEPS = 10  # steps without any reward signal after which a run says so
 REDRAW = 3  # seconds between two drawings of the live curve
 logger = logging.getLogger(__name__)
-
-
-def watched() -> bool:
-    """Whether a notebook's front end shows what this process displays."""
-    return bool(FRONT_ENDS & set(os.environ)) and "ipykernel" in sys.modules
 
 
 class Reporter(TrainerCallback):
@@ -89,7 +83,7 @@ class LiveCurve:
         from onerl import plots
 
         self.drawn = time.monotonic()
-        picture = Image(plots.png(plots.live(self.rows, self.steps)))
+        picture = Image(plots.png(plots.live(self.rows, self.steps), dpi=100))
         if self.handle is None:
             self.handle = display(picture, display_id=True)
         else:

@@ -22,7 +22,7 @@ import random
 from pathlib import Path
 
 from onerl import runs
-from onerl.models import family_of, load_tokenizer, model_path
+from onerl.models import check_model, locate, prompt_format
 from onerl.problems import Problem, examples
 from onerl.problems.prompts import prompt_for
 from onerl.problems.released import PI1
@@ -112,9 +112,10 @@ def _train(run: runs.Run, recipe: Recipe, problem: Problem, solution: str) -> No
 
     disable_progress_bars()  # several for one example
     disable_progress_bar()
-    tokenizer = load_tokenizer(model_path(recipe))
-    family = family_of(recipe.model if recipe.prompt == "auto" else recipe.prompt)
-    prompt = prompt_for(problem.question, family, "train", tokenizer, recipe.suffix)
+    model = locate(recipe.model)
+    check_model(model.name)
+    tokenizer, wording = model.tokenizer, prompt_format(recipe.prompt, model)
+    prompt = prompt_for(problem.question, wording, "train", tokenizer, recipe.suffix)
     files.write_text(run.path / "solution.txt", solution)
     provenance.write_provenance(run.path, recipe, [prompt])
     checkpoints.rewind(run.path, 0, None)
@@ -122,7 +123,7 @@ def _train(run: runs.Run, recipe: Recipe, problem: Problem, solution: str) -> No
         torch.set_num_threads(recipe.threads)
     on_gpu = torch.cuda.is_available()
     trainer = SFTTrainer(
-        model=model_path(recipe),
+        model=model.name,
         args=SFTConfig(
             output_dir=str(run.path),
             seed=recipe.seed,
@@ -133,7 +134,7 @@ def _train(run: runs.Run, recipe: Recipe, problem: Problem, solution: str) -> No
             weight_decay=recipe.weight_decay,
             max_grad_norm=recipe.max_grad_norm,
             max_length=None,
-            model_init_kwargs={"dtype": "float32"},
+            model_init_kwargs={"dtype": "float32", "trust_remote_code": False},
             bf16=on_gpu,
             activation_checkpointing=on_gpu,
             use_cpu=not on_gpu,

@@ -72,7 +72,7 @@ def check(recipe: Recipe, accelerator) -> None:
                 f"optimizer = {recipe.optimizer!r}: FSDP and DeepSpeed allow adamw only"
             )
 
-    processes.on_first(refuse)
+    processes.on_main_process(refuse)
 
 
 def equal_passes(accelerator, plan: Sequence[Entry]) -> Iterator[tuple[Entry, bool]]:
@@ -181,7 +181,7 @@ def _whole(tensor: torch.Tensor) -> torch.Tensor | None:
 
 def _kept(tensor: torch.Tensor) -> torch.Tensor | None:
     """Copied to memory in the process that will write it, let go in the others."""
-    return tensor.detach().cpu() if processes.is_first() else None
+    return tensor.detach().cpu() if processes.is_main() else None
 
 
 def _cut(tensor: torch.Tensor, like: DTensor) -> DTensor:

@@ -121,7 +121,7 @@ class OneShotTrainer(GRPOTrainer):
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images
             )
         else:
-            backends.refresh(self.own_sampler, self.model)
+            self.own_sampler.sync(self.model)
             sampled = backends.sample_rows(
                 self.own_sampler,
                 prompt_ids,
@@ -352,7 +352,7 @@ class OneShotTrainer(GRPOTrainer):
             checkpoints.save_checkpoint(self.out, step, policy, self.processing_class, weights)
             checkpoints.save_state(self.out, step, policy, moments, self.state)
 
-        processes.on_first(write)
+        processes.on_main_process(write)
 
     def _save_rollouts(self, step: int) -> None:
         logs = self._logs
