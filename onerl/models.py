@@ -172,7 +172,7 @@ def _is_run(place: Any) -> bool:
 
 
 def _format_of_folder(folder: Path) -> str:
-    """By what lies in the folder: a world, a chat template that is known, or else by its name."""
+    """By what lies in the folder: a world, a chat template that is known, or else its name."""
     if is_world(folder):
         return "world"
     template, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
@@ -181,8 +181,6 @@ def _format_of_folder(folder: Path) -> str:
     else:
         text = (_json(config) if config.is_file() else {}).get("chat_template")
     marks = [known for mark, known in _BY_TEMPLATE if mark in (text if text else "")]
-    if not marks and folder.name.lower().startswith("world"):
-        return "world"
     return marks[0] if marks else _format_by_name(str(folder))
 
 

@@ -15,7 +15,7 @@ from small_worlds import TINY, small_world
 import onerl
 from onerl import grids
 from onerl.grids import job, pools
-from onerl.models import family_of
+from onerl.models import locate
 from onerl.parameters import RecipeError
 from onerl.problems.prompts import prompt_sha256
 from onerl.recipe import Recipe, labels_of
@@ -343,11 +343,12 @@ def test_two_worlds_in_one_sweep_are_each_asked_their_own_problems(swept, name):
 
 @pytest.mark.parametrize("name", SIDE_BY_SIDE)
 def test_every_checkpoint_has_its_world(swept, name, tmp_path):
+    short = onerl.Protocol(max_completion_length=4)
     for _, folder in Run(swept.outcomes[name, 0].path).checkpoints:
         shutil.copytree(folder, tmp_path / folder.name)  # far from its run
         assert world_of(tmp_path / folder.name) == SIDE_BY_SIDE[name]
-        assert family_of(tmp_path / folder.name) == "world"
-        found = onerl.evaluate(tmp_path / folder.name, limit=3, max_completion_length=4)
+        assert locate(tmp_path / folder.name).format == "world"
+        found = onerl.evaluate(tmp_path / folder.name, limit=3, protocol=short)
         golds = {item.answer for item in SIDE_BY_SIDE[name].heldout()}
         assert set(found.records["gold"]) <= golds
 

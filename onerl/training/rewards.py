@@ -49,7 +49,8 @@ def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
     from onerl.rollouts.draws import stream_seed
 
     own = None if recipe.reward in REWARDS else OwnReward(recipe.reward)
-    asked = {problem.id: problem for problem in problems.examples(recipe.examples)} if own else {}
+    chosen = problems.examples(recipe.examples, recipe.world) if own else []
+    asked = {problem.id: problem for problem in chosen}
 
     def reward(prompts, completions, answer, trainer_state, log_extra, id=None, **_) -> list[float]:
         grades = grade_many(list(zip(completions, answer, strict=True)))
@@ -82,7 +83,7 @@ def check_reward(recipe: Recipe) -> None:
     """
     if recipe.reward in REWARDS:
         return
-    problem = problems.examples(recipe.examples)[0]
+    problem = problems.examples(recipe.examples, recipe.world)[0]
     problem = dataclasses.replace(problem, answer=recipe.label or problem.answer)
     own = OwnReward(recipe.reward)
     for response in (f"The answer is \\boxed{{{problem.answer}}}.", ""):
