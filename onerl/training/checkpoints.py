@@ -264,7 +264,8 @@ def refuse_strangers(path: Path) -> None:
     for name in (sums.SUMS, MANIFEST):
         with contextlib.suppress(OSError, ValueError, AttributeError):
             values = sums.unsealed(path / name)
-            known |= {Path(entry).name for entry in values.get("files", values)} | {name}
+            names = {Path(entry).name for entry in values.get("files", values)}
+            known |= names | {name} if names else set()
     strange = [path] if path.is_symlink() else []
     if path.is_dir() and not strange and not path.name.startswith("."):
         inside = sorted(path.iterdir())
