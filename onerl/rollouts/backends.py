@@ -23,7 +23,8 @@ def backend_for(backend: str, model: str | Path | Located) -> str:
 
     The embedded world's model is sampled faster by torch than an engine starts.
 
-    Raises ValueError when vLLM is asked for and not installed.
+    Raises:
+        ValueError: vLLM is asked for and not installed.
     """
     if backend == "auto":
         engine = torch.cuda.is_available() and find_spec("vllm") is not None
