@@ -5,9 +5,9 @@
     locate(run.checkpoints[-1])         a (step, folder) pair; a folder alone will do as well
     locate(run)                         a run, or its folder: the last checkpoint
 
-`check_model` says in one line why a model cannot be used: a missing or torn file, adapters in
-place of weights, a tensor that is missing or that the architecture does not have. A folder's own
-Python code is never run. Nothing here loads weights; transformers is imported when first needed.
+`check_model` says in one line why a model cannot be used, and so does `load`: a missing or torn
+file, adapters in place of weights, a tensor that is missing or that the architecture does not have.
+A folder's own Python code is never run. transformers is imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -235,8 +235,7 @@ def check_model(model: str) -> None:
 
 def check_folder(folder: Path, name: str) -> None:
     """As `check_model`, for a folder; `name` begins the message."""
-    check_files(folder, name)
-    _check_weights(folder, name)
+    load(folder, name, device_map="meta")  # without its numbers
 
 
 def check_files(folder: Path, name: str) -> None:
@@ -265,8 +264,18 @@ def _json(file: Path) -> dict[str, Any]:
     return content
 
 
-def _check_weights(folder: Path, name: str) -> None:
-    """Loads the model without its numbers: every tensor must be there, and none beside them."""
+def load(folder: Path, name: str, **how: Any):
+    """The causal language model in a folder; every tensor must be there, and none beside them.
+
+    Args:
+        name: begins the message of an error.
+        how: for `from_pretrained`.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is torn, or the weights are not those of the architecture.
+    """
+    check_files(folder, name)
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -274,8 +283,8 @@ def _check_weights(folder: Path, name: str) -> None:
     logging.set_verbosity(logging.CRITICAL)  # its table of wrong tensors says it at length
     logging.disable_progress_bar()
     try:
-        _, info = AutoModelForCausalLM.from_pretrained(
-            folder, output_loading_info=True, device_map="meta", trust_remote_code=False
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder, output_loading_info=True, trust_remote_code=False, **how
         )
     except Exception as error:  # torch, safetensors and transformers each raise their own
         raise ValueError(f"{name}: {folder} cannot be loaded: {_reason(error)}") from None
@@ -288,6 +297,7 @@ def _check_weights(folder: Path, name: str) -> None:
                 f"{name}: the weights in {folder} are not those of its config.json; {kind}:"
                 f" {wrong[0]}{more}"
             )
+    return model
 
 
 def _lacking(files: set[str], parts=()) -> str | None:
