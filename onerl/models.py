@@ -84,7 +84,7 @@ class Located:
         return self._sum([self.files / name for name in SETUP if (self.files / name).is_file()])
 
     def _sum(self, paths: list[Path]) -> str:
-        check_files(self.files, f"model = {self.name!r}")
+        check_files(self.files)
         digest = hashlib.sha256()
         for path in paths:
             with path.open("rb") as file:
@@ -195,7 +195,7 @@ def load_tokenizer(model: str):
     from transformers import AutoTokenizer
 
     if Path(model).is_dir():
-        check_files(Path(model), f"model = {model!r}")
+        check_files(Path(model))
     try:
         return AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except OSError:  # transformers explains at length, and a mistyped folder looks like a hub id
@@ -228,27 +228,27 @@ def check_model(model: str) -> None:
         ValueError: a file is torn, or the weights are not those of the architecture.
     """
     if Path(model).is_dir():
-        check_folder(Path(model), f"model = {model!r}")
+        check_folder(Path(model))
     else:
         _check_hub(model)
 
 
-def check_folder(folder: Path, name: str) -> None:
-    """As `check_model`, for a folder; `name` begins the message."""
-    load(folder, name, device_map="meta")  # without its numbers
+def check_folder(folder: Path) -> None:
+    """As `check_model`, for a folder."""
+    load(folder, device_map="meta")  # without its numbers
 
 
-def check_files(folder: Path, name: str) -> None:
+def check_files(folder: Path) -> None:
     """The part of `check_folder` that needs no transformers: all files are there and readable."""
     files = {path.name for path in folder.iterdir()}
     if "adapter_config.json" in files:
         raise ValueError(
-            f"{name}: the folder {folder} holds adapters (adapter_config.json), which are no whole"
+            f"model = {str(folder)!r}: holds adapters (adapter_config.json), which are no whole"
             " model; merge them into their base model and save that"
         )
     parts = _json(folder / INDEX).get("weight_map", {}).values() if INDEX in files else []
     if lacking := _lacking(files, parts):
-        raise FileNotFoundError(f"{name}: the folder {folder} lacks {lacking}")
+        raise FileNotFoundError(f"model = {str(folder)!r}: the folder lacks {lacking}")
     for file in files & set(SETUP):
         if file.endswith(".json"):
             _json(folder / file)
@@ -264,18 +264,17 @@ def _json(file: Path) -> dict[str, Any]:
     return content
 
 
-def load(folder: Path, name: str, **how: Any):
+def load(folder: Path, **how: Any):
     """The causal language model in a folder; every tensor must be there, and none beside them.
 
     Args:
-        name: begins the message of an error.
         how: for `from_pretrained`.
 
     Raises:
         FileNotFoundError: a file is missing.
         ValueError: a file is torn, or the weights are not those of the architecture.
     """
-    check_files(folder, name)
+    check_files(folder)
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -287,14 +286,14 @@ def load(folder: Path, name: str, **how: Any):
             folder, output_loading_info=True, trust_remote_code=False, **how
         )
     except Exception as error:  # torch, safetensors and transformers each raise their own
-        raise ValueError(f"{name}: {folder} cannot be loaded: {_reason(error)}") from None
+        raise ValueError(f"model = {str(folder)!r}: cannot be loaded: {_reason(error)}") from None
     finally:
         logging.set_verbosity(before)
     for kind in ("missing", "unexpected", "mismatched"):
         if wrong := sorted(map(str, info[f"{kind}_keys"])):
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise ValueError(
-                f"{name}: the weights in {folder} are not those of its config.json; {kind}:"
+                f"model = {str(folder)!r}: the weights are not those of its config.json; {kind}:"
                 f" {wrong[0]}{more}"
             )
     return model
@@ -351,4 +350,4 @@ def _check_cache(model: str) -> None:
         folder = snapshot_download(model, local_files_only=True)
     except (OSError, ValueError):
         raise _nowhere(model) from None
-    check_folder(Path(folder), f"model = {model!r}")
+    check_folder(Path(folder))

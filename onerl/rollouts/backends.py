@@ -51,9 +51,9 @@ def sampler_for(backend: str, model: str | Path | Located) -> Sampler:
         raise ValueError(f"backend = {backend!r}: evaluation allows auto, torch and vllm")
     model = locate(model)
     if backend_for(backend, model) == "torch":
-        loaded = load(model.files, f"model = {model.name!r}")
+        loaded = load(model.files)
         return SharedPromptSampler(loaded.to("cuda" if torch.cuda.is_available() else "cpu").eval())
-    check_folder(model.files, f"model = {model.name!r}")
+    check_folder(model.files)
     from accelerate import Accelerator
     from transformers import AutoConfig
 
