@@ -19,10 +19,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from onerl import world
 from onerl.parameters import read_yaml
 from onerl.problems.prompts import MATH_SYSTEM
 from onerl.runs import Run
+from onerl.world import EMBEDDED, FOLDER, World, is_world, world_of
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json")
 INDEX = "model.safetensors.index.json"
@@ -97,6 +97,11 @@ class Located:
         return _json(self.files / "config.json").get("max_position_embeddings")
 
     @cached_property
+    def world(self) -> World:
+        """Whose problems "world" and "world:…" mean for this model."""
+        return EMBEDDED if self.folder is None else world_of(self.folder)
+
+    @cached_property
     def tokenizer(self):
         return load_tokenizer(self.name)
 
@@ -141,7 +146,7 @@ def locate(model: Any) -> Located:
             " pair of its checkpoints"
         )
     if place == "world":
-        place = world.FOLDER
+        place = FOLDER
     if not Path(place).is_dir():
         return Located(str(place), None, step, _format_by_name(str(place)), None)
     folder = Path(place)
@@ -168,7 +173,7 @@ def _is_run(place: Any) -> bool:
 
 def _format_of_folder(folder: Path) -> str:
     """By what lies in the folder: a world, a chat template that is known, or else by its name."""
-    if (folder / "world.json").is_file() or folder.resolve() == world.FOLDER.resolve():
+    if is_world(folder):
         return "world"
     template, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
     if template.is_file():

@@ -8,15 +8,16 @@ is guessed.
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
 
@@ -59,7 +60,8 @@ def _real(value: Any) -> Any:
     """YAML reads 1e-6 as text; True and False are not numbers."""
     if isinstance(value, bool):
         raise ValueError("true and false are not numbers")
-    return float(value) if isinstance(value, str) else value
+    value = float(value) if isinstance(value, str) else value
+    return 0.0 if value == 0 else value  # -0.0 too, which is the same number in other digits
 
 
 def _text(value: Any) -> Any:
@@ -102,7 +104,40 @@ Names = BeforeValidator(_names)
 
 
 class _TextNumbers(yaml.SafeLoader):
-    """Scalars stay text, except null, so that a label 12.80 keeps its last digit."""
+    """Scalars stay text, except null, so that a label 12.80 keeps its last digit.
+
+    Refused are a key that a mapping has twice, of which YAML takes the last without a word, and
+    aliases that stand for more than a file of parameters can mean (a "bomb").
+    """
+
+    MOST = 100_000  # nodes, counted as often as aliases repeat them
+
+    def get_single_node(self) -> yaml.Node | None:
+        root = super().get_single_node()
+        if root is not None and self._size(root, {}) > self.MOST:
+            raise yaml.YAMLError("its aliases stand for more than 100,000 values")
+        return root
+
+    def _size(self, node: yaml.Node, sizes: dict[yaml.Node, float]) -> float:
+        """Nodes below and with `node`; infinite where it holds itself."""
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if node not in sizes:
+            sizes[node] = float("inf")  # until it is known
+            inner = node.value
+            if isinstance(node, yaml.MappingNode):
+                self._refuse_doubled(key for key, _ in node.value)
+                inner = [part for pair in node.value for part in pair]
+            sizes[node] = 1 + sum(self._size(part, sizes) for part in inner)
+        return sizes[node]
+
+    def _refuse_doubled(self, keys: Iterable[yaml.Node]) -> None:
+        seen = set()
+        for key in keys:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: the key {key.value!r} is there a second time")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
 
 
 _TextNumbers.yaml_implicit_resolvers = {
@@ -115,15 +150,34 @@ def read_yaml(path: Path) -> Any:
     """The mapping or list in a YAML or JSON file; numbers stay text.
 
     Raises:
-        RecipeError: the file cannot be read or holds neither.
+        RecipeError: the file cannot be read, holds neither, has a key twice, or has aliases that
+            explode.
     """
     try:
         values = yaml.load(path.read_text("utf-8"), Loader=_TextNumbers)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: cannot be read as YAML: {error}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path}: cannot be read as YAML: {reason}") from None
     if not isinstance(values, (dict, list)):
         raise RecipeError(f"{path}: must be a YAML mapping")
     return values
+
+
+@contextlib.contextmanager
+def command_line() -> Iterator[None]:
+    """Ends a program in one line: status 1 with what was refused, 130 without a word for Ctrl-C.
+
+    A terminal that lacks a letter of a path shows its code instead.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 def notebook_parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
@@ -163,3 +217,56 @@ def _assigned(cell: str) -> list[str]:
     except (SyntaxError, ValueError, AttributeError):
         return []
     return names
+
+
+def explained(error: ValidationError, model: type[BaseModel]) -> str:
+    """One line per wrong field of `model`: its name, its value, and what is allowed."""
+    lines = []
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        if not name:
+            line = str(problem["ctx"]["error"])
+        elif problem["type"] == "extra_forbidden":
+            known = model.model_fields
+            line = (
+                f"unknown field {name} = {problem['input']!r}{nearest(name, known)};"
+                f" fields: {', '.join(known)}"
+            )
+        else:
+            where = "".join(f"[{part}]" for part in problem["loc"][1:] if isinstance(part, int))
+            line = f"{name}{where} = {problem['input']!r}: {allowed(name, model)}"
+        if line not in lines:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def allowed(name: str, model: type[BaseModel]) -> str:
+    """In words, what the field `name` of `model` may be, e.g. "a whole number, at least 1"."""
+    schema = model.model_json_schema()["properties"][name]
+    options = schema.get("anyOf", [schema])
+    return "must be " + " or ".join(_in_words(option) for option in options)
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    if "pattern" in schema:
+        return schema["description"]
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    if schema["type"] == "array":
+        return f"a list with each entry {_in_words(schema['items'])}"
+    nouns = {
+        "integer": "a whole number",
+        "boolean": "true or false",
+        "number": "a number",
+        "string": "text",
+        "null": "null",
+        "object": "{problem: text, answer: text}",
+    }
+    limits = {
+        "minimum": "at least",
+        "exclusiveMinimum": "over",
+        "maximum": "at most",
+        "exclusiveMaximum": "under",
+    }
+    bounds = [f"{words} {schema[key]:g}" for key, words in limits.items() if key in schema]
+    return ", ".join([nouns[schema["type"]], *bounds])

@@ -49,7 +49,7 @@ def recipe(tiny_model_dir):
 @pytest.fixture(autouse=True, scope="module")
 def three_examples():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("onerl.problems.examples", lambda name: PROBLEMS)
+        patch.setattr("onerl.problems.examples", lambda name, world: PROBLEMS)
         yield
 
 
@@ -109,7 +109,7 @@ def die_in_a_checkpoint(call):
 def doomed(recipe, out, death, call):
     import onerl.problems
 
-    onerl.problems.examples = lambda name: PROBLEMS
+    onerl.problems.examples = lambda name, world: PROBLEMS
     death(call)
     train(recipe, out, False)
 
@@ -131,7 +131,7 @@ def test_kills_in_rollouts_optimiser_and_checkpoint_change_nothing(recipe, whole
     assert len(rows(tmp_path)) == 5  # the third step again, its second update not written
     assert killed(recipe, tmp_path, die_in_a_checkpoint, 1) == -signal.SIGKILL
     assert list((tmp_path / "state").glob(".step-000004.partial/optimizer.safetensors"))
-    assert checkpoints.newest_whole(tmp_path)[0] == 2
+    assert checkpoints.whole_states(tmp_path)[0][0] == 2
     train(recipe, tmp_path, progress=False)
     assert rows(tmp_path) == rows(whole)
     assert sums(tmp_path) == sums(whole)
@@ -225,7 +225,7 @@ def test_older_states_go_only_when_the_newer_one_reads_back(recipe, tmp_path, mo
     assert written == [".step-000006.partial"]
     kept = sorted(path.name for path in (tmp_path / "state").iterdir())
     assert kept == ["step-000002", "step-000004", "step-000006"]
-    assert checkpoints.newest_whole(tmp_path)[0] == 4
+    assert checkpoints.whole_states(tmp_path)[0][0] == 4
 
 
 def full_disk(*_, **__):

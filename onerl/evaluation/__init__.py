@@ -103,8 +103,8 @@ def evaluate(
     if not names or len(set(names)) < len(names):
         raise ValueError(f"benchmarks = {names!r}: name at least one, and each only once")
     plans = {name: protocol_for(name, protocol) for name in names}
-    asked = {name: problems_of(name, limit) for name in names}
     located, tables = locate(model), []
+    asked = {name: problems_of(name, limit, located.world) for name in names}
     with closing(Answers(located, prompting or Prompting(), seed, backend)) as answers:
         for name, (_, how) in plans.items():
             answers.check_length(name, how)

@@ -33,6 +33,7 @@ from onerl.problems.benchmarks import SELECTION_SETS
 from onerl.problems.prompts import after_example, prompt_for, prompt_sha256
 from onerl.runs import files
 from onerl.verifier import bad_golds, grade_many
+from onerl.world import EMBEDDED, World
 
 BATCH = 256  # rollouts sampled, graded and kept together
 BATCH_TOKENS = 2**20  # the most that they may be, together
@@ -90,7 +91,7 @@ def _say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
-def problems_of(name: str, limit: int | None = None) -> list[Problem]:
+def problems_of(name: str, limit: int | None = None, world: World = EMBEDDED) -> list[Problem]:
     """A benchmark's problems (or the world's examples, "world:pi1"), checked.
 
     With a limit only so many of them, evenly spaced.
@@ -100,7 +101,7 @@ def problems_of(name: str, limit: int | None = None) -> list[Problem]:
             is not positive. The problems are counted and named, and no score is given over the
             others.
     """
-    problems = examples(name) if name.startswith("world:") else benchmark(name)
+    problems = (examples if name.startswith("world:") else benchmark)(name, world)
     ids = [problem.id for problem in problems]
     doubled = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
     wrong = [f"{i} is there {ids.count(i)} times" for i in doubled]
@@ -121,7 +122,7 @@ def without_training_examples(name: str, problems: list[Problem], model: Located
     """A selection set without the examples that the checkpoint's run was trained on."""
     if name not in SELECTION_SETS or model.run is None:
         return problems
-    trained = examples(read_yaml(model.run / "recipe.yaml")["examples"])
+    trained = examples(read_yaml(model.run / "recipe.yaml")["examples"], model.world)
     questions = {problem.question for problem in trained}
     left = [problem for problem in problems if problem.question not in questions]
     if not left:

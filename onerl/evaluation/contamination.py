@@ -34,7 +34,7 @@ from onerl.evaluation.answers import problems_of
 from onerl.models import locate
 from onerl.problems import Problem
 from onerl.problems.prompts import STRINGS
-from onerl.world.pretraining import Pretraining
+from onerl.world import World
 
 CORPUS = "world-corpus"
 CORPUS_SIZE = 1000
@@ -88,8 +88,8 @@ def completion(
     if not 0 < share < 1:
         raise ValueError(f"share: {share} is out of range; allowed: above 0 and below 1")
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    asked = [(name, problem) for name in names for problem in _problems(name, limit)]
     model = locate(model)
+    asked = [(name, problem) for name in names for problem in _problems(name, limit, model.world)]
     sampler, tokenizer = sampler_for(backend, model), model.tokenizer
     start = START.get(model.format, "")
     rows = [
@@ -139,19 +139,19 @@ def _common(first: list[str], second: list[str]) -> int:
     return row[-1]
 
 
-def _problems(name: str, limit: int | None) -> list[Problem]:
+def _problems(name: str, limit: int | None, world: World) -> list[Problem]:
     if name != CORPUS:
-        return problems_of(name, limit)
-    return list(islice(_corpus(), CORPUS_SIZE if limit is None else limit))
+        return problems_of(name, limit, world)
+    return list(islice(_corpus(world), CORPUS_SIZE if limit is None else limit))
 
 
-def _corpus() -> Iterator[Problem]:
-    """The questions of the embedded model's training text, from its beginning, each once."""
+def _corpus(world: World) -> Iterator[Problem]:
+    """The questions of the world's text of seed 0, from its beginning, each once."""
     from onerl.world import corpus
 
     seen = set()
     before, after = corpus.prompt("\\0").split("\\0")
-    for document in corpus.documents(Pretraining().seed):
+    for document in corpus.documents(world):
         question = document.text.removeprefix(before).split(after)[0]
         if document.way is not None and question not in seen:
             seen.add(question)

@@ -83,7 +83,7 @@ class LiveCurve:
         from onerl import plots
 
         self.drawn = time.monotonic()
-        picture = Image(plots.png(plots.live(self.rows, self.steps)))
+        picture = Image(plots.png(plots.live(self.rows, self.steps), dpi=100))
         if self.handle is None:
             self.handle = display(picture, display_id=True)
         else:
