@@ -5,9 +5,9 @@
     locate(run.checkpoints[-1])         a (step, folder) pair; a folder alone will do as well
     locate(run)                         a run, or its folder: the last checkpoint
 
-`check_model` says in one line why a model cannot be used: a missing or torn file, adapters in
-place of weights, a tensor that is missing or that the architecture does not have. A folder's own
-Python code is never run. Nothing here loads weights; transformers is imported when first needed.
+`check_model` says in one line why a model cannot be used, and so does `load`: a missing or torn
+file, adapters in place of weights, a tensor that is missing or that the architecture does not have.
+A folder's own Python code is never run. transformers is imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Located:
         return self._sum([self.files / name for name in SETUP if (self.files / name).is_file()])
 
     def _sum(self, paths: list[Path]) -> str:
-        check_files(self.files, f"model = {self.name!r}")
+        check_files(self.files)
         digest = hashlib.sha256()
         for path in paths:
             with path.open("rb") as file:
@@ -198,7 +198,7 @@ def load_tokenizer(model: str):
     from transformers import AutoTokenizer
 
     if Path(model).is_dir():
-        check_files(Path(model), f"model = {model!r}")
+        check_files(Path(model))
     try:
         return AutoTokenizer.from_pretrained(model, trust_remote_code=False)
     except OSError:  # transformers explains at length, and a mistyped folder looks like a hub id
@@ -231,28 +231,27 @@ def check_model(model: str) -> None:
         ValueError: a file is torn, or the weights are not those of the architecture.
     """
     if Path(model).is_dir():
-        check_folder(Path(model), f"model = {model!r}")
+        check_folder(Path(model))
     else:
         _check_hub(model)
 
 
-def check_folder(folder: Path, name: str) -> None:
-    """As `check_model`, for a folder; `name` begins the message."""
-    check_files(folder, name)
-    _check_weights(folder, name)
+def check_folder(folder: Path) -> None:
+    """As `check_model`, for a folder."""
+    load(folder, device_map="meta")  # without its numbers
 
 
-def check_files(folder: Path, name: str) -> None:
+def check_files(folder: Path) -> None:
     """The part of `check_folder` that needs no transformers: all files are there and readable."""
     files = {path.name for path in folder.iterdir()}
     if "adapter_config.json" in files:
         raise ValueError(
-            f"{name}: the folder {folder} holds adapters (adapter_config.json), which are no whole"
+            f"model = {str(folder)!r}: holds adapters (adapter_config.json), which are no whole"
             " model; merge them into their base model and save that"
         )
     parts = _json(folder / INDEX).get("weight_map", {}).values() if INDEX in files else []
     if lacking := _lacking(files, parts):
-        raise FileNotFoundError(f"{name}: the folder {folder} lacks {lacking}")
+        raise FileNotFoundError(f"model = {str(folder)!r}: the folder lacks {lacking}")
     for file in files & set(SETUP):
         if file.endswith(".json"):
             _json(folder / file)
@@ -268,8 +267,17 @@ def _json(file: Path) -> dict[str, Any]:
     return content
 
 
-def _check_weights(folder: Path, name: str) -> None:
-    """Loads the model without its numbers: every tensor must be there, and none beside them."""
+def load(folder: Path, **how: Any):
+    """The causal language model in a folder; every tensor must be there, and none beside them.
+
+    Args:
+        how: for `from_pretrained`.
+
+    Raises:
+        FileNotFoundError: a file is missing.
+        ValueError: a file is torn, or the weights are not those of the architecture.
+    """
+    check_files(folder)
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -277,20 +285,21 @@ def _check_weights(folder: Path, name: str) -> None:
     logging.set_verbosity(logging.CRITICAL)  # its table of wrong tensors says it at length
     logging.disable_progress_bar()
     try:
-        _, info = AutoModelForCausalLM.from_pretrained(
-            folder, output_loading_info=True, device_map="meta", trust_remote_code=False
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder, output_loading_info=True, trust_remote_code=False, **how
         )
     except Exception as error:  # torch, safetensors and transformers each raise their own
-        raise ValueError(f"{name}: {folder} cannot be loaded: {_reason(error)}") from None
+        raise ValueError(f"model = {str(folder)!r}: cannot be loaded: {_reason(error)}") from None
     finally:
         logging.set_verbosity(before)
     for kind in ("missing", "unexpected", "mismatched"):
         if wrong := sorted(map(str, info[f"{kind}_keys"])):
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
             raise ValueError(
-                f"{name}: the weights in {folder} are not those of its config.json; {kind}:"
+                f"model = {str(folder)!r}: the weights are not those of its config.json; {kind}:"
                 f" {wrong[0]}{more}"
             )
+    return model
 
 
 def _lacking(files: set[str], parts=()) -> str | None:
@@ -344,4 +353,4 @@ def _check_cache(model: str) -> None:
         folder = snapshot_download(model, local_files_only=True)
     except (OSError, ValueError):
         raise _nowhere(model) from None
-    check_folder(Path(folder), f"model = {model!r}")
+    check_folder(Path(folder))

@@ -94,7 +94,7 @@ def test_every_claim_is_on_a_grid_and_measures_or_says_why_not():
     assert set(claims.declared()) <= {
         *grids.names(),
         "slips",
-    }  # benchmarks/worlds.py makes that one
+    }  # by benchmarks/worlds.py
     for found in claims.declared().values():
         for claim in found:
             assert (claim.measure is None) == bool(claim.why)

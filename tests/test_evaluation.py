@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 import time
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 from conftest import character_tokenizer
 
-from onerl.evaluation import Prompting, answers, evaluate, problems_of, rescore
+from onerl.evaluation import Prompting, answers, evaluate, problems_of, rescore, side_by_side
 from onerl.evaluation.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.evaluation.report import METRICS
 from onerl.problems import Problem
@@ -369,6 +370,42 @@ def test_a_selection_set_is_without_what_the_run_was_trained_on(tiny_model_dir, 
     assert not left & {"world/pool/bags/36", "world/pool/mean/30"}
     with pytest.raises(ValueError, match="trained on all of its 200 problems"):
         problems("world:all")
+
+
+def test_several_reports_side_by_side_have_the_rows_of_each_under_its_name(toy, tiny_model_dir):
+    reports = {
+        name: evaluate(tiny_model_dir, ["toy"], seed=seed, **asked(temperature=1.0))
+        for seed, name in enumerate(("before", "after"))
+    }
+    table = side_by_side(reports)
+    assert list(table.columns) == ["model", *reports["before"].table.columns]
+    assert list(dict.fromkeys(table["model"])) == ["before", "after"]
+    for name, report in reports.items():
+        rows = table[table["model"] == name].drop(columns="model").reset_index(drop=True)
+        pd.testing.assert_frame_equal(rows, report.table)
+
+
+def test_progress_goes_to_the_error_stream_and_not_into_a_notebook_that_nobody_watches(
+    toy, tiny_model_dir, monkeypatch, capsys
+):
+    monkeypatch.setattr(answers, "SAY_EVERY", -1)
+    for kernel, front_end, said in ((False, False, 3), (True, False, 0), (True, True, 3)):
+        with monkeypatch.context() as here:
+            here.delenv("JPY_SESSION_NAME", raising=False)
+            here.delenv("VSCODE_PID", raising=False)
+            here.delitem(sys.modules, "ipykernel", raising=False)
+            if kernel:
+                here.setitem(sys.modules, "ipykernel", sys)
+            if front_end:
+                here.setenv("JPY_SESSION_NAME", "looked at")
+            evaluate(tiny_model_dir, ["toy"], **asked())
+        out, err = capsys.readouterr()
+        assert out == ""
+        lines = [line for line in err.splitlines() if line.startswith("toy: ")]
+        assert (
+            lines
+            == ["toy: 8 of 20 problems", "toy: 16 of 20 problems", "toy: 20 of 20 problems"][:said]
+        )
 
 
 def test_an_engine_is_closed_behind_the_last_answer(toy, tiny_model_dir, monkeypatch):

@@ -290,19 +290,37 @@ class EvilModel(PreTrainedModel):
 class EvilTokenizer:
     pass
 """
-USES = {
-    "train": "from onerl.train import train; train(recipe, sys.argv[2], progress=False)",
-    "evaluate": "onerl.evaluate(sys.argv[1], ['world'], limit=1)",
-    "tokenizer": "from onerl import models; models.locate(sys.argv[1]).tokenizer",
-    "stops": "from onerl import models; models.locate(sys.argv[1]).stops",
-    "check": "from onerl import models; models.check_model(sys.argv[1])",
-    "prospects": "from onerl.training import prospects; prospects.sample(recipe, 1)",
-    "dry run": "from onerl.training.dry_run import dry_run; dry_run(recipe, Path(sys.argv[2]))",
-}
+TRUSTING = """
+import sys
+from pathlib import Path
+import onerl
+from onerl import models
+from onerl.training import prospects
+from onerl.training.dry_run import dry_run
+
+model, out = sys.argv[1], Path(sys.argv[2])
+recipe = onerl.Recipe(
+    model=model, prompt="world", examples={"problem": "1?", "answer": "2"}, steps=1,
+    prompts_per_step=1, num_generations=2, max_completion_length=4, backend="torch"
+)
+for name, use in {
+    "train": lambda: onerl.train(recipe, out, progress=False),
+    "evaluate": lambda: onerl.evaluate(model, ["world"], limit=1),
+    "prospects": lambda: prospects.sample(recipe, 1),
+    "check": lambda: models.check_model(model),
+    "tokenizer": lambda: models.locate(model).tokenizer,
+    "stops": lambda: models.locate(model).stops,
+    "dry run": lambda: dry_run(recipe, out),
+}.items():
+    try:
+        use()
+        print(f"{name}: nothing raised")
+    except Exception as error:
+        print(f"{name}: {error}")
+"""
 
 
-@pytest.mark.parametrize("use", USES)
-def test_a_model_folders_own_code_is_never_run_whatever_stdin_says(folder, tmp_path, use):
+def test_a_model_folders_own_code_is_never_run_whatever_stdin_says(folder, tmp_path):
     (folder / "evil.py").write_text(EVIL.format(marker=str(tmp_path / "executed")))
     automatic = {"AutoConfig": "evil.EvilConfig", "AutoModelForCausalLM": "evil.EvilModel"}
     change_config(folder, model_type="evil", architectures=["EvilModel"], auto_map=automatic)
@@ -310,22 +328,35 @@ def test_a_model_folders_own_code_is_never_run_whatever_stdin_says(folder, tmp_p
     own = {"auto_map": {"AutoTokenizer": ["evil.EvilTokenizer", None]}, "tokenizer_class": "Evil"}
     tokenizer.write_text(json.dumps(json.loads(tokenizer.read_text()) | own))
     (folder / "generation_config.json").unlink()
-    script = (
-        "import sys, onerl; from pathlib import Path\n"
-        "recipe = onerl.Recipe(model=sys.argv[1], prompt='world',"
-        " examples={'problem': '1?', 'answer': '2'}, steps=1, prompts_per_step=1,"
-        f" num_generations=2, max_completion_length=4, backend='torch')\n{USES[use]}\n"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", script, folder, tmp_path / "run"],
-        input="y\ny\ny\ny\n",
+        [sys.executable, "-c", TRUSTING, folder, tmp_path / "run"],
+        input="y\n" * 20,
         capture_output=True,
         text=True,
         env={**os.environ, "HF_HOME": str(tmp_path / "hub")},
-        check=False,
+        check=True,
     )
     assert not list(tmp_path.rglob("executed")), done.stdout + done.stderr
     assert "Do you wish to run the custom code" not in done.stdout + done.stderr
-    if use not in ("stops", "dry run"):
-        last = done.stderr.strip().splitlines()[-1]
-        assert "wants Python code of its own to be run (auto_map), which is never done" in last
+    for use in ("train", "evaluate", "prospects", "check", "tokenizer"):
+        said = [line for line in done.stdout.splitlines() if line.startswith(f"{use}: ")]
+        assert "wants Python code of its own to be run (auto_map), which is never done" in said[0]
+
+
+def test_a_hub_model_is_fetched_when_its_files_are_needed(tiny_model_dir, monkeypatch):
+    import huggingface_hub
+
+    fetched = []
+
+    def snapshot(name, **how):
+        fetched.append(name)
+        return str(tiny_model_dir)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+    located = locate("some/model")
+    assert (located.folder, fetched) == (None, [])
+    assert located.sha256 == locate(tiny_model_dir).sha256
+    assert located.positions == 512
+    assert fetched == ["some/model"]
+    sampler = backends.sampler_for("torch", locate("some/model"))
+    assert torch.equal(sampler.model.lm_head.weight, tiny_model().lm_head.weight)

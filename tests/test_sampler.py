@@ -222,7 +222,7 @@ def test_top_p_of_one_changes_no_draw_and_a_tiny_one_is_greedy():
     tiny = sample(PROMPTS, replace(request, top_p=1e-9))
     greedy = sample(PROMPTS, replace(request, temperature=0))
     assert [r.token_ids for r in tiny] == [r.token_ids for r in greedy]
-    assert {value for r in tiny for value in r.logprobs} == {0.0}  # the only token of its nucleus
+    assert max(abs(value) for r in tiny for value in r.logprobs) < 1e-12  # alone in its nucleus
 
 
 @torch.no_grad()

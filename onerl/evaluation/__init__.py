@@ -1,5 +1,13 @@
 """How good is a model, and how sure are we: sampled answers in, a table with intervals out.
 
+    protocols.py      how each benchmark is sampled, by name
+    answers.py        answers sampled, graded and kept, a batch at a time
+    grading.py        the verifier's grades beside answers
+    report.py         tables with intervals, from one row per answer
+    choice.py         which checkpoint is reported, and on what it was chosen
+    graders.py        the same answers under the paper's graders
+    contamination.py  whether a model completes problems that it should not know
+
     report = evaluate(run.checkpoints[-1], benchmarks=["world"], out="outputs/demo/evaluation")
     report.table        benchmark, metric, n, k, value, low, high, protocol, checkpoint
     report.by_category  accuracy per category; by_level: per level of difficulty

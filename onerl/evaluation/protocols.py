@@ -8,9 +8,9 @@
     ours       sets whose protocol is not published or that are ours: greedy, 3,072 tokens
 
 Not covered: the prompt, which goes with the model (`onerl.problems.prompts`); the grading, which
-is the verifier's under every protocol; and two quirks of the paper's code, which runs a response's
-python block and goes on, and adds " (True or False)" to questions with such an answer (the six have
-none).
+is the verifier's under every protocol; and three quirks of the paper's evaluation, which stops at
+<|im_end|> where training does not (ours stops where training does), runs a response's python block
+and goes on, and adds " (True or False)" to questions with such an answer (the six have none).
 """
 
 from __future__ import annotations

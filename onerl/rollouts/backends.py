@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from onerl.models import Located, check_folder, locate
+from onerl.models import Located, check_folder, load, locate
 from onerl.rollouts import Request, Rollout, Sampler
 from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.shared_prompt import SharedPromptSampler
@@ -23,7 +23,8 @@ def backend_for(backend: str, model: str | Path | Located) -> str:
 
     The embedded world's model is sampled faster by torch than an engine starts.
 
-    Raises ValueError when vLLM is asked for and not installed.
+    Raises:
+        ValueError: vLLM is asked for and not installed.
     """
     if backend == "auto":
         engine = torch.cuda.is_available() and find_spec("vllm") is not None
@@ -46,22 +47,21 @@ def sampler_for(backend: str, model: str | Path | Located) -> Sampler:
         ValueError: another backend, one that is not installed or does not suit the model, or a
             model that is not whole.
     """
-    from transformers import AutoConfig, AutoModelForCausalLM
-
     if backend not in ("auto", "torch", "vllm"):
         raise ValueError(f"backend = {backend!r}: evaluation allows auto, torch and vllm")
     model = locate(model)
-    backend, folder = backend_for(backend, model), str(model.files)
-    check_folder(model.files, f"model = {model.name!r}")
-    if backend == "torch":
-        loaded = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False)
+    if backend_for(backend, model) == "torch":
+        loaded = load(model.files)
         return SharedPromptSampler(loaded.to("cuda" if torch.cuda.is_available() else "cpu").eval())
+    check_folder(model.files)
     from accelerate import Accelerator
+    from transformers import AutoConfig
 
     from onerl.rollouts.vllm import VllmSampler
 
-    stored = AutoConfig.from_pretrained(folder, trust_remote_code=False).dtype or torch.float32
-    return VllmSampler(folder, Accelerator(), dtype=str(stored).removeprefix("torch."))
+    config = AutoConfig.from_pretrained(model.files, trust_remote_code=False)
+    stored = config.dtype or torch.float32
+    return VllmSampler(str(model.files), Accelerator(), dtype=str(stored).removeprefix("torch."))
 
 
 def sample_rows(

@@ -1,4 +1,4 @@
-"""LoRA: low-rank adapters in place of training every weight (recipe field `lora_rank`).
+"""Weights with their LoRA adapters added in, for the sampler and for checkpoints.
 
 The paper trains every weight; adapters are for a GPU that cannot hold a gradient and two moments
 for each of them. The reference model is then the policy with its adapters off, so it needs no

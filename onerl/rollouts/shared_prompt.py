@@ -36,6 +36,10 @@ PREFILL_TOKENS = 1024  # prompt tokens in one pass
 REPACK_BELOW = 0.8  # repack when at most this share of the slots would remain
 
 
+# Shapes: N prompts, K rollouts of each, P prompt and T completion tokens; H query heads, KV key and
+# value heads, G = H / KV of the one to one of the other, hd numbers in each; D hidden size.
+
+
 class _Layer(NamedTuple):
     norm_in: torch.nn.Module
     qkv: tuple[torch.Tensor, torch.Tensor | None]
@@ -46,7 +50,7 @@ class _Layer(NamedTuple):
 
 
 class _Batch:
-    """Rollouts decoded together, as a grid of slots [N, K].
+    """Rollouts decoded together, as a grid of slots (N, K).
 
     One prompt is a grid of one line, whose rollouts attend to its cache in one product. Several
     prompts are a grid of one column, each rollout with a copy of its prompt's cache: lines of
@@ -57,9 +61,9 @@ class _Batch:
     def __init__(self, rows: torch.Tensor, prompt_lengths: torch.Tensor):
         self.rows = rows
         self.lengths = prompt_lengths
-        self.prompt: list[tuple[torch.Tensor, torch.Tensor]] = []  # [N, KV, hd, P], [N, KV, P, hd]
-        self.completion: list[list[torch.Tensor]] = []  # two of [N, KV, K, T, hd] per layer
-        self.mask: torch.Tensor | None = None  # [N, 1, 1, P], -inf beyond a prompt's end
+        self.prompt: list[tuple[torch.Tensor, torch.Tensor]] = []  # (N, KV, hd, P), (N, KV, P, hd)
+        self.completion: list[list[torch.Tensor]] = []  # two of (N, KV, K, T, hd) per layer
+        self.mask: torch.Tensor | None = None  # (N, 1, 1, P), -inf beyond a prompt's end
 
     def one_column(self, owners: torch.Tensor) -> None:
         """One line per rollout; `owners` are the lines of the filled slots, in order."""
@@ -97,7 +101,8 @@ class SharedPromptSampler:
 
     Weights are read at every call of `sample`, so the rollouts are always the current policy's.
 
-    Raises ValueError for another architecture or a model with sliding-window attention.
+    Raises:
+        ValueError: another architecture, or a model with sliding-window attention.
     """
 
     def __init__(self, model: torch.nn.Module):
@@ -194,7 +199,7 @@ class SharedPromptSampler:
     def _batches(
         self, prompt_ids: Sequence[Sequence[int]], counts: Sequence[int], max_new_tokens: int
     ) -> Iterator[tuple[list[int], torch.Tensor]]:
-        """Split the work into grids that fit the memory bound: (prompts, rows [N, K]).
+        """Split the work into grids that fit the memory bound: prompts, and their rows (N, K).
 
         Prompts of similar length share a grid; a prompt with many rollouts is split.
         """
@@ -224,7 +229,10 @@ class SharedPromptSampler:
                 grid.append(item)
 
     def _project(self, layer: _Layer, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor):
-        """Rotated queries [..., H, hd] (already scaled) and keys, and values [..., KV, hd]."""
+        """Scaled and rotated queries (..., H, hd), rotated keys and values (..., KV, hd).
+
+        x has shape (..., D), cos and sin (..., 1, hd).
+        """
         heads, kv, size = self.heads, self.kv_heads, self.head_dim
         fused = F.linear(layer.norm_in(x), *layer.qkv).view(*x.shape[:-1], heads + 2 * kv, size)
         turned, values = fused.split([heads + kv, kv], -2)
@@ -242,7 +250,7 @@ class SharedPromptSampler:
         return self.model.get_output_embeddings()(self.model.model.norm(hidden))
 
     def _prefill(self, prompts: list[Sequence[int]], rows: torch.Tensor, max_new_tokens: int):
-        """A batch whose prompts are cached, and the last hidden state of every slot.
+        """A batch whose prompts are cached, and the last hidden states (N K, D) of its slots.
 
         The prompts, sorted by length, pass through the model in parts: their activations are
         what falls out of a CPU's caches.
@@ -265,7 +273,7 @@ class SharedPromptSampler:
                 for start in range(0, n, step)
             ]
         )
-        hidden = last.repeat_interleave(width, 0)
+        hidden = last.repeat_interleave(width, 0)  # (N K, D)
         if n > 1:
             filled = rows.flatten() >= 0
             hidden = hidden[filled]
@@ -278,15 +286,15 @@ class SharedPromptSampler:
         return batch, hidden
 
     def _prefill_part(self, batch: _Batch, prompts: list[Sequence[int]], start: int):
-        """Cache `prompts`, the ones from `start` on; returns their last hidden states."""
+        """Cache n prompts, the ones from `start` on; returns their last hidden states (n, D)."""
         lengths = batch.lengths[start : start + len(prompts)]
         longest, rows = int(lengths.max()), slice(start, start + len(prompts))
         padded = [[*prompt, *[0] * (longest - len(prompt))] for prompt in prompts]
-        x = self.model.model.embed_tokens(torch.tensor(padded, device=lengths.device))
-        cos, sin = self.cos[:longest, None], self.sin[:longest, None]
+        x = self.model.model.embed_tokens(torch.tensor(padded, device=lengths.device))  # (n, P, D)
+        cos, sin = self.cos[:longest, None], self.sin[:longest, None]  # (P, 1, hd)
         for layer, (prompt_k, prompt_v) in zip(self.layers, batch.prompt, strict=True):
             queries, keys, values = (z.transpose(1, 2) for z in self._project(layer, x, cos, sin))
-            mixed = F.scaled_dot_product_attention(
+            mixed = F.scaled_dot_product_attention(  # (n, H, P, hd)
                 queries, keys, values, is_causal=True, scale=1.0, enable_gqa=True
             )
             x = x + layer.out(mixed.transpose(1, 2).flatten(2))
@@ -296,27 +304,27 @@ class SharedPromptSampler:
         return x[torch.arange(len(prompts), device=x.device), lengths - 1]
 
     def _decode(self, batch: _Batch, tokens: torch.Tensor, t: int) -> torch.Tensor:
-        """Hidden states after feeding completion token `t` (counted from 0) of every slot."""
+        """Hidden states (N K, D) after completion token t, from 0, of every slot: tokens (N K,)."""
         n, width = batch.rows.shape
         kv, group, size = self.kv_heads, self.heads // self.kv_heads, self.head_dim
         position = batch.lengths.repeat_interleave(width) + t
         cos, sin = self.cos[position, None], self.sin[position, None]
-        x = self.model.model.embed_tokens(tokens)
+        x = self.model.model.embed_tokens(tokens)  # (N K, D)
         for layer, (prompt_k, prompt_v), (keys, values) in zip(
             self.layers, batch.prompt, batch.completion, strict=True
         ):
             q, k, v = self._project(layer, x, cos, sin)
             keys[..., t, :] = k.view(n, width, kv, size).transpose(1, 2)
             values[..., t, :] = v.view(n, width, kv, size).transpose(1, 2)
-            q = q.view(n, width, kv, group, size).transpose(1, 2).contiguous()
-            to_prompt = q.view(n, kv, width * group, size) @ prompt_k
+            q = q.view(n, width, kv, group, size).transpose(1, 2).contiguous()  # (N, KV, K, G, hd)
+            to_prompt = q.view(n, kv, width * group, size) @ prompt_k  # (N, KV, K G, P)
             if batch.mask is not None:
                 to_prompt = to_prompt + batch.mask
             seen = slice(0, t + 1)
-            to_own = q @ keys[..., seen, :].transpose(-1, -2)
+            to_own = q @ keys[..., seen, :].transpose(-1, -2)  # (N, KV, K, G, t + 1)
             prompt_size = to_prompt.shape[-1]
             weights = torch.cat([to_prompt.view(n, kv, width, group, -1), to_own], -1).softmax(-1)
-            own = weights[..., prompt_size:] @ values[..., seen, :]
+            own = weights[..., prompt_size:] @ values[..., seen, :]  # (N, KV, K, G, hd)
             shared = weights[..., :prompt_size].reshape(n, kv, width * group, -1) @ prompt_v
             mixed = own + shared.view_as(own)
             x = x + layer.out(mixed.transpose(1, 2).reshape(n * width, -1))

@@ -74,7 +74,8 @@ class VllmSampler:
         tensor_parallel: processes a model is spread over; must divide their number.
         dtype: "bfloat16" or "float32", what vLLM computes in.
 
-    Raises ValueError when `tensor_parallel` does not divide the number of processes.
+    Raises:
+        ValueError: `tensor_parallel` does not divide the number of processes.
     """
 
     def __init__(
@@ -226,12 +227,13 @@ def _launcher(accelerator):
 
 
 class VllmServerSampler:
-    """The same from a `vllm serve` on GPUs of its own; every process of the trainer asks it.
+    """Samples from a `vllm serve` on GPUs of its own; every process of the trainer asks it.
 
-    Weights go there by NCCL, from the first process (TRL's client).
+    Weights go there by NCCL, from the main process (TRL's client).
 
-    Raises ValueError when no server answers at `url`, or one that was started without what the
-    sampling needs.
+    Raises:
+        ValueError: no server answers at `url`, or one that was started without what the sampling
+            needs.
     """
 
     def __init__(self, url: str, accelerator, wait: float = SERVER_START):
@@ -254,7 +256,8 @@ class VllmServerSampler:
     def sync(self, model: torch.nn.Module) -> None:
         """Send the current weights of `model`.
 
-        Raises ValueError where there is no GPU to send from, or the server takes no weights.
+        Raises:
+            ValueError: there is no GPU to send from, or the server takes no weights.
         """
         weights, first = Weights(model, self.accelerator), self.accelerator.is_main_process
         if first and not self.connected:

@@ -33,7 +33,7 @@ def started_rows(recipe: Recipe, run: runs.Run) -> list[dict[str, str]]:
     model = models.locate(recipe.model)
     models.check_model(model.name)
     if model.folder is None:  # of the hub: whole only once it is fetched, as the run would anyway
-        models.check_folder(model.files, f"model = {model.name!r}")
+        models.check_folder(model.files)
     tokenizer = model.tokenizer
     verifier.self_test()  # a machine that grades wrongly must not train
     rows = training_rows(recipe, tokenizer)
