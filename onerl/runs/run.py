@@ -16,6 +16,7 @@ A folder or file under its final name is whole: it was written aside, synced and
 from __future__ import annotations
 
 import contextlib
+import html
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from onerl.recipe import Recipe
+    from onerl.runs.health import Health
 
 
 def outputs_folder() -> Path:
@@ -44,7 +46,14 @@ class Run:
         self.path = Path(path)
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {'done' if self.done else 'not finished'})"
+        state = "done" if self.done else "not finished"
+        try:
+            return f"Run({str(self.path)!r}, {state}, {self.health.verdict})"
+        except ValueError:
+            return f"Run({str(self.path)!r}, {state}, metrics damaged)"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{html.escape(repr(self))}</code>"
 
     @property
     def recipe(self) -> Recipe:
@@ -62,6 +71,13 @@ class Run:
         import pandas as pd
 
         return pd.DataFrame(self._rows()).drop(columns="by_example", errors="ignore")
+
+    @property
+    def health(self) -> Health:
+        """How the run is so far, or was at its end: one verdict with the numbers that show it."""
+        from onerl.runs.health import health_of
+
+        return health_of(self.metrics)
 
     @property
     def history(self) -> pd.DataFrame:
