@@ -94,8 +94,10 @@ def test_adapters_are_guarded_as_weights_are(recipe, tmp_path, kind):
 
 @pytest.mark.parametrize(
     ("kind", "rank"),
-    [("gradient inf", 0), ("gradient nan", 1), ("weight nan", 0), ("weight nan", 1)]
-    + [("moment inf", 0)],  # of the process that writes
+    [
+        *[("gradient inf", 0), ("gradient nan", 1), ("weight nan", 0), ("weight nan", 1)],
+        ("moment inf", 0),  # of the process that writes
+    ],
 )
 def test_what_one_process_meets_ends_all_of_them(recipe, tmp_path, kind, rank):
     said = tmp_path / "said"
