@@ -28,7 +28,6 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import GRPOConfig, GRPOTrainer
 
-from onerl import world
 from onerl.models import model_path
 from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
@@ -38,6 +37,7 @@ from onerl.runs import provenance
 from onerl.training.rewards import reward_function
 from onerl.training.rows import training_rows
 from onerl.training.trainer import OneShotTrainer
+from onerl.world import EMBEDDED
 
 RESULTS = Path(__file__).parent / "results"
 GENERATE_BATCHES = (64, 128, 256)
@@ -183,7 +183,7 @@ def compare_samplers(recipe: Recipe, model: str) -> dict:
             )
 
     training = encode(training_rows(recipe)[0]["prompt"])
-    heldout = [encode(prompt_for(p.question, "world", "eval")) for p in world.heldout()[::4]]
+    heldout = [encode(prompt_for(p.question, "world", "eval")) for p in EMBEDDED.heldout()[::4]]
     cases = {
         "64 rollouts of one prompt": ([training], 64, recipe.temperature),
         "250 held-out problems, greedy": (heldout, 1, 0.0),

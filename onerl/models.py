@@ -116,7 +116,7 @@ def family_of(model: Any) -> str:
 
     Args:
         model: a family's name, "world", a hub id, a checkpoint folder, or a tokenizer. For the
-            checkpoint of a run, the run's recipe decides.
+            checkpoint of a run, the run's recipe decides; a folder with world.json is a world's.
     """
     if not isinstance(model, (str, Path)):
         return _family_of_template(getattr(model, "chat_template", None), model.name_or_path)
@@ -124,12 +124,16 @@ def family_of(model: Any) -> str:
     if name in STRINGS or name == "chat":
         return name
     folder = Path(name)
+    if folder == world.FOLDER:
+        return "world"
     if not folder.is_dir():
         return _family_of_template(None, name)
     for run in folder.resolve().parents[:2]:
         if (run / "recipe.yaml").is_file():
             recipe = yaml.safe_load((run / "recipe.yaml").read_text("utf-8"))
             return recipe["prompt"] if recipe["prompt"] != "auto" else family_of(recipe["model"])
+    if world.is_world(folder):
+        return "world"
     template = folder / "chat_template.jinja"
     config = folder / "tokenizer_config.json"
     if template.is_file():
@@ -144,8 +148,6 @@ def _family_of_template(template: Any, name: str) -> str:
         if mark in text:
             return family
     folder_name = str(name).rstrip("/").lower()
-    if Path(folder_name).name.startswith("world"):
-        return "world"
     for mark, family in _BY_NAME:
         if mark in folder_name:
             return family

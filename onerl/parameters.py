@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 
 class RecipeError(ValueError):
@@ -154,3 +154,56 @@ def _assigned(cell: str) -> list[str]:
     except (SyntaxError, ValueError, AttributeError):
         return []
     return names
+
+
+def explained(error: ValidationError, model: type[BaseModel]) -> str:
+    """One line per wrong field of `model`: its name, its value, and what is allowed."""
+    lines = []
+    for problem in error.errors():
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        if not name:
+            line = str(problem["ctx"]["error"])
+        elif problem["type"] == "extra_forbidden":
+            known = model.model_fields
+            line = (
+                f"unknown field {name} = {problem['input']!r}{nearest(name, known)};"
+                f" fields: {', '.join(known)}"
+            )
+        else:
+            where = "".join(f"[{part}]" for part in problem["loc"][1:] if isinstance(part, int))
+            line = f"{name}{where} = {problem['input']!r}: {allowed(name, model)}"
+        if line not in lines:
+            lines.append(line)
+    return "\n".join(lines)
+
+
+def allowed(name: str, model: type[BaseModel]) -> str:
+    """In words, what the field `name` of `model` may be, e.g. "a whole number, at least 1"."""
+    schema = model.model_json_schema()["properties"][name]
+    options = schema.get("anyOf", [schema])
+    return "must be " + " or ".join(_in_words(option) for option in options)
+
+
+def _in_words(schema: Mapping[str, Any]) -> str:
+    if "pattern" in schema:
+        return schema["description"]
+    if "enum" in schema:
+        return "one of " + ", ".join(schema["enum"])
+    if schema["type"] == "array":
+        return f"a list with each entry {_in_words(schema['items'])}"
+    nouns = {
+        "integer": "a whole number",
+        "boolean": "true or false",
+        "number": "a number",
+        "string": "text",
+        "null": "null",
+        "object": "{problem: text, answer: text}",
+    }
+    limits = {
+        "minimum": "at least",
+        "exclusiveMinimum": "over",
+        "maximum": "at most",
+        "exclusiveMaximum": "under",
+    }
+    bounds = [f"{words} {schema[key]:g}" for key, words in limits.items() if key in schema]
+    return ", ".join([nouns[schema["type"]], *bounds])

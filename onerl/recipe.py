@@ -1,8 +1,9 @@
 """`Recipe`: every knob of a run, validated before any work, with the paper's value beside it.
 
-The defaults are the paper's run on Qwen2.5-Math-1.5B ("reference" in the sources below is the
-project's page on the paper; "code" is the released training code). A preset in `params/` states
-every value again, with its source, so that a reader of the YAML needs nothing else.
+The defaults are the paper's run on Qwen2.5-Math-1.5B. In the sources below "script" is the released
+training_1.5b_pi1_r128.sh, "code" the released training code, "reference" the project's page on the
+paper. A preset in `params/` states what differs; `python -m onerl.train --dry-run` prints every
+value with where it is from.
 """
 
 from __future__ import annotations
@@ -25,27 +26,28 @@ from onerl.parameters import (
     RecipeError,
     Text,
     Whole,
+    explained,
     nearest,
     notebook_parameters,
     params_folder,
     read_yaml,
     whole,
 )
+from onerl.verifier.rewards import REWARDS
+from onerl.world import EMBEDDED, World, is_world, world_of
 
+OwnReward = Annotated[
+    str,
+    Field(
+        pattern=r"^(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*$",
+        description="your own, as file.py:function or package.module:function",
+    ),
+]
 Benchmark = Literal[
     *("world", "math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench"),
     *("olympiadbench:all", "arc_easy", "arc_challenge", "clean-arithmetic"),
     *("world-sampled", "world-unseen", "world-selection", "dsr-selection"),
 ]
-
-NOT_THE_RESULT = (
-    *("preset", "threads", "token_budget", "benchmarks"),
-    *("vllm_memory", "vllm_sleep", "vllm_tensor_parallel", "vllm_url"),
-)
-"""Fields that say how a run is named or executed, not what it computes: not part of the hash."""
-
-ADDED_LATER = ("label_noise", "suffix", "micro_batch_tokens", "lora_rank", "optimizer")
-"""Part of the hash only where not the default: runs from before these fields keep their folder."""
 
 
 def presets() -> list[str]:
@@ -54,10 +56,28 @@ def presets() -> list[str]:
     return sorted(f.stem for f in files if f"\npreset: {f.stem}\n" in f"\n{f.read_text('utf-8')}")
 
 
-def _field(default: Any, help: str, paper: Any = None, source: str = "", **limits: Any) -> Any:
-    """A knob: default, one line of help and, where the paper or its code fixes it, the source."""
-    extra = {"paper": paper, "source": source} if source else None
-    return Field(default, description=help, json_schema_extra=extra, **limits)
+def _field(
+    default: Any,
+    help: str,
+    source: str = "",
+    paper: Any = ...,
+    *,
+    counts: bool = True,
+    later: bool = False,
+    **limits: Any,
+) -> Any:
+    """A knob: default, one line of help and, where the paper or its code fixes it, the source.
+
+    Args:
+        paper: the paper's value, where the default is another.
+        counts: False for what says how a run is named or executed, not what it computes: not part
+            of the hash.
+        later: part of the hash only where not the default, so that runs from before the field
+            was added keep their folder.
+    """
+    value = None if not source else default if paper is ... else paper
+    about = {"paper": value, "source": source, "counts": counts, "later": later}
+    return Field(default, description=help, json_schema_extra=about, **limits)
 
 
 class Recipe(BaseModel):
@@ -69,143 +89,179 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
-    preset: Text = _field("qwen2.5-math-1.5b", "the preset these values started from")
+    preset: Text = _field("qwen2.5-math-1.5b", "the preset these values started from", counts=False)
     model: Text = _field(
         "Qwen/Qwen2.5-Math-1.5B",
         'what is trained: "world" (the shipped base model), a hub id, or a folder',
-        "Qwen/Qwen2.5-Math-1.5B",
-        "code, reference 2.1",
+        "script",
     )
     prompt: Literal[
         "auto", "world", "qwen2.5-math", "qwen2.5", "r1-distill", "llama-3.2", "chat"
     ] = _field(
         "qwen2.5-math",
         "how a problem becomes a prompt; auto: by the model's name",
-        "qwen2.5-math",
-        "code, reference 2.5",
+        "code: the model's own system message (reference 2.5)",
     )
     examples: OwnExample = _field(
         "pi1",
         "what is trained on: a name such as pi1 or pi1+pi13, a file, or {problem, answer}",
-        "pi1",
-        "paper 3.1",
+        "paper 3.1; script: pi1_r128.parquet",
     )
     label: Text | None = _field(
-        None, "replaces the example's answer; null: its own (12.8 for pi1)", "12.8", "data"
+        None,
+        "replaces the example's answer; null: its own, for pi1 the released label",
+        "data",
+        "12.8",
     )
     label_noise: Real = _field(
-        0.0, "share of the examples whose label is made wrong", 0.0, "paper C.2.4", ge=0, le=1
+        0.0,
+        "share of the examples whose label is made wrong",
+        "paper C.2.4: also 0.6 and 0.9",
+        later=True,
+        ge=0,
+        le=1,
     )
     suffix: Flag = _field(
-        True, "end the question with the paper's sentence", True, "data, reference 2.5"
+        True, "end the question with the paper's sentence", "data, reference 2.5", later=True
     )
-    reward: Literal["outcome", "format", "random", "wrong"] = _field(
-        "outcome",
-        "1 for a right answer, for any boxed answer, by coin, or for a wrong boxed answer",
-        "outcome",
-        "code",
+    method: Literal["grpo", "sft"] = _field(
+        "grpo", "what trains: rollouts and rewards, or one solution of the example", later=True
     )
-    steps: Whole = _field(2000, "rollout steps", 2000, "paper B.4", ge=1)
-    save_every: Whole = _field(20, "steps between checkpoints", 20, "code, reference 2.1", ge=1)
+    solution: Text | None = _field(
+        None, "the text that sft learns; null: a careful solution of the example", later=True
+    )
+    reward: Literal[*REWARDS] | OwnReward = _field(
+        "outcome",
+        "what a rollout is paid: a name of onerl.verifier.rewards, or a function of your own",
+        "code: 1 or 0, no format reward, no length term",
+    )
+    steps: Whole = _field(2000, "rollout steps", "paper B.4; script: total_epochs=2000", ge=1)
+    save_every: Whole = _field(20, "steps between checkpoints", "script: save_freq=20", ge=1)
     seed: Whole = _field(0, "of every random choice; the paper states none", ge=0, lt=2**31)
     prompts_per_step: Whole = _field(
-        128, "prompts, copies included, in one step", 128, "code, reference 2.4", ge=1
+        128, "prompts, copies included, in one step", "script: train_batch_size=128", ge=1
     )
     num_generations: Whole = _field(
-        8, "rollouts of one prompt: the group of the advantage", 8, "code, reference 2.1", ge=2
+        8, "rollouts of one prompt: the group of the advantage", "script: rollout.n=8", ge=2
     )
     max_prompt_length: Whole = _field(
-        1024, "tokens; a longer prompt is refused", 1024, "code, reference 2.1", ge=1
+        1024, "tokens; a longer prompt is refused", "script: max_prompt_length", ge=1
     )
     max_completion_length: Whole = _field(
-        3072, "tokens; a longer answer is cut and marked", 3072, "code, reference 2.1", ge=1
+        3072, "tokens; a longer answer is cut and marked", "script: max_response_length", ge=1
     )
     temperature: Real = _field(
-        0.6,
-        "of the rollouts, and of the logits in the loss",
-        0.6,
-        "code, reference D6",
-        gt=0,
-        le=10,
+        0.6, "of the rollouts, and of the logits in the loss", "script, reference D6", gt=0, le=10
     )
-    learning_rate: Real = _field(
-        1e-6, "constant, no warm-up", 1e-6, "code, reference 2.1", ge=0, le=1
-    )
+    learning_rate: Real = _field(1e-6, "constant, no warm-up", "script: optim.lr", ge=0, le=1)
     weight_decay: Real = _field(
-        0.01, "AdamW, on every parameter", 0.01, "code, reference 2.1", ge=0, le=1
+        0.01, "AdamW, on every parameter that is trained", "code default", ge=0, le=1
     )
     max_grad_norm: Real = _field(
-        1.0, "gradients are clipped to this global norm", 1.0, "code, reference 2.1", gt=0
+        1.0, "gradients are clipped to this global norm", "code default", gt=0
     )
     policy_loss: Real = _field(
-        1.0, "coefficient of the policy-gradient term; 0 turns it off", 1.0, "code", ge=0
+        1.0, "coefficient of the policy-gradient term; 0 turns it off", "code: pg_loss_coeff", ge=0
     )
     beta: Real = _field(
-        0.001, "coefficient of the KL term; 0 turns it off", 0.001, "code, reference 2.2", ge=0
+        0.001,
+        "coefficient of the KL term; 0 turns it off",
+        "script: kl_loss_coef, low_var_kl (reference 2.2)",
+        ge=0,
     )
     entropy_coef: Real = _field(
         0.001,
         "coefficient of the entropy bonus (the paper's alpha with its sign turned); 0 is off",
-        0.001,
-        "code, reference 2.2",
+        "code default: entropy_coeff (reference 2.2)",
         ge=-1,
         le=1,
     )
     epsilon: Real = _field(
-        0.2, "clip range of the ratio, both sides", 0.2, "code, reference 2.1", gt=0, lt=1
+        0.2,
+        "clip range of the ratio, both sides; inert with one update a step",
+        "code default: clip_ratio",
+        gt=0,
+        lt=1,
     )
     kl_clamp: Real = _field(
-        10.0, "the KL of a token is cut at this size", 10.0, "code, reference 2.2", gt=0
+        10.0, "the KL of a token is cut at this size", "code: low_var_kl (reference 2.2)", gt=0
     )
     updates_per_step: Whole = _field(
-        1, "optimiser updates on the rollouts of one step", 1, "code, reference D1", ge=1
+        1,
+        "optimiser updates on the rollouts of one step",
+        "code, reference D1; the paper's text says 8",
+        ge=1,
     )
     micro_batch_tokens: Whole = _field(
         24000,
         "tokens of a micro-batch, inside which the loss is a token mean",
-        24000,
-        "code, reference 2.2",
+        "script: ppo_max_token_len_per_gpu (reference 2.2)",
+        later=True,
         ge=1,
     )
     lora_rank: Whole = _field(
-        0, "rank of LoRA adapters on all linear layers; 0: every weight is trained", 0, "code", ge=0
+        0,
+        "rank of LoRA adapters on all linear layers; 0: every weight is trained",
+        "code",
+        later=True,
+        ge=0,
     )
     optimizer: Literal["adamw", "adamw-8bit"] = _field(
-        "adamw", "adamw-8bit keeps Adam's moments in 8 bits (bitsandbytes)", "adamw", "code"
+        "adamw",
+        "adamw-8bit keeps Adam's moments in 8 bits (bitsandbytes)",
+        "code: torch's AdamW",
+        later=True,
     )
     backend: Literal["auto", "torch", "transformers", "vllm", "vllm-server"] = _field(
         "auto",
         "what samples the rollouts; auto: vllm on a GPU that has it, else torch",
+        "script",
         "vllm",
-        "code",
     )
     vllm_memory: Real = _field(
-        0.3, "share of the GPU's memory that a colocated vLLM takes", 0.7, "code", gt=0, lt=1
+        0.3,
+        "share of the GPU's memory that a colocated vLLM takes",
+        "script, of 8 GPUs",
+        0.7,
+        counts=False,
+        gt=0,
+        lt=1,
     )
-    vllm_sleep: Flag = _field(True, "a colocated vLLM gives its memory back between rollouts")
+    vllm_sleep: Flag = _field(
+        True, "a colocated vLLM gives its memory back between rollouts", counts=False
+    )
     vllm_tensor_parallel: Whole = _field(
-        1, "GPUs that a colocated vLLM spreads the model over", 2, "code, reference 2.1", ge=1
+        1, "GPUs that a colocated vLLM spreads the model over", "script", 2, counts=False, ge=1
     )
-    vllm_url: Text = _field("http://localhost:8000", "of the server, for backend vllm-server")
+    vllm_url: Text = _field(
+        "http://localhost:8000", "of the server, for backend vllm-server", counts=False
+    )
     token_budget: Whole = _field(
-        24000, "padded tokens that go through the model at once: memory, not maths", ge=1
+        24000,
+        "padded tokens that go through the model at once: memory, not maths",
+        counts=False,
+        ge=1,
     )
-    threads: Positive | None = _field(None, "torch threads; null: torch's own choice")
+    threads: Positive | None = _field(None, "torch threads; null: torch's own choice", counts=False)
     benchmarks: Annotated[tuple[Benchmark, ...], Names] = _field(
         ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25"),
         "what a notebook evaluates on",
-        "the six",
         "paper 3.1",
+        counts=False,
     )
 
     def __init__(self, **fields: Any) -> None:
         try:
             super().__init__(**fields)
         except ValidationError as error:
-            raise RecipeError(_explain(error)) from None
+            raise RecipeError(explained(error, type(self))) from None
 
     @model_validator(mode="after")
-    def _updates_divide_the_batch(self) -> Recipe:
+    def _fields_agree(self) -> Recipe:
+        if self.solution is not None and self.method != "sft":
+            raise ValueError(
+                f"solution = {self.solution!r}: learned by method sft alone, not by {self.method}"
+            )
         rollouts = self.prompts_per_step * self.num_generations
         if rollouts % self.updates_per_step:
             raise ValueError(
@@ -286,6 +342,16 @@ class Recipe(BaseModel):
         """The same recipe with other values in the named fields, validated."""
         return type(self)(**{**self.model_dump(), **fields})
 
+    @property
+    def scale(self) -> Literal["world", "paper"]:
+        """World for the shipped base model and for any folder with a world.json, else paper."""
+        return "world" if is_world(self.model) else "paper"
+
+    @property
+    def world(self) -> World:
+        """The model's own world, which examples and benchmarks named "world…" are of."""
+        return world_of(self.model)
+
     def ablation(self, row: int) -> Recipe:
         """The paper's Table 5, rows 1 to 13: which loss terms are on, and which label is used.
 
@@ -301,13 +367,14 @@ class Recipe(BaseModel):
                 f"row = {row!r}: the paper's Table 5 has rows 1 to {len(table['rows'])}"
             ) from None
         role = values.pop("label")
-        return self.replace(**values, label=self._label(role, table["labels"], number))
+        return self.replace(**values, label=self._label(role, number))
 
-    def _label(self, role: str, labels: Mapping[str, Any], row: int) -> str | None:
+    def _label(self, role: str, row: int) -> str | None:
         if role == "right":
             return None  # the example's own answer, so that row 5 and the plain recipe are one run
-        if isinstance(self.examples, str) and self.examples in labels:
-            return labels[self.examples][role]
+        labels = labels_of(self.examples, self.world) if isinstance(self.examples, str) else {}
+        if role in labels:
+            return labels[role]
         raise RecipeError(
             f"row = {row}: needs a {role.replace('_', ' ')} label, which the paper chose only for"
             f" pi1 (and world:pi1), not for examples = {self.examples!r}; take row 5 and set label"
@@ -315,9 +382,10 @@ class Recipe(BaseModel):
 
     def hash(self) -> str:
         """12 hex digits of everything that can change the result."""
-        values = self.model_dump(mode="json", exclude=set(NOT_THE_RESULT))
-        for name in ADDED_LATER:
-            if values[name] == type(self).model_fields[name].default:
+        values = self.model_dump(mode="json")
+        for name, field in type(self).model_fields.items():
+            about = field.json_schema_extra
+            if not about["counts"] or (about["later"] and values[name] == field.default):
                 del values[name]
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -327,61 +395,11 @@ class Recipe(BaseModel):
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=1000)
 
 
-def labels_of(examples: str) -> dict[str, str]:
+def labels_of(examples: str, world: World = EMBEDDED) -> dict[str, str]:
     """Labels of the paper's Table 5 for an example, by kind: right, slightly_off, guessable, …
 
-    Raises:
-        KeyError: the example is neither pi1 nor world:pi1.
+    Empty for examples other than pi1 and world:pi1, for which the paper chose none.
     """
-    return read_yaml(params_folder() / "ablation.yaml")["labels"][examples]
-
-
-def _explain(error: ValidationError) -> str:
-    """One line per wrong field: its name, its value, and what is allowed."""
-    lines = []
-    for problem in error.errors():
-        name = str(problem["loc"][0]) if problem["loc"] else ""
-        if not name:
-            line = str(problem["ctx"]["error"])
-        elif problem["type"] == "extra_forbidden":
-            known = Recipe.model_fields
-            line = (
-                f"unknown field {name} = {problem['input']!r}{nearest(name, known)};"
-                f" fields: {', '.join(known)}"
-            )
-        else:
-            where = "".join(f"[{part}]" for part in problem["loc"][1:] if isinstance(part, int))
-            line = f"{name}{where} = {problem['input']!r}: {allowed(name)}"
-        if line not in lines:
-            lines.append(line)
-    return "\n".join(lines)
-
-
-def allowed(name: str) -> str:
-    """In words, what the field `name` may be, e.g. "a whole number, at least 1"."""
-    schema = Recipe.model_json_schema()["properties"][name]
-    options = schema.get("anyOf", [schema])
-    return "must be " + " or ".join(_in_words(option) for option in options)
-
-
-def _in_words(schema: Mapping[str, Any]) -> str:
-    if "enum" in schema:
-        return "one of " + ", ".join(schema["enum"])
-    if schema["type"] == "array":
-        return f"a list with each entry {_in_words(schema['items'])}"
-    nouns = {
-        "integer": "a whole number",
-        "boolean": "true or false",
-        "number": "a number",
-        "string": "text",
-        "null": "null",
-        "object": "{problem: text, answer: text}",
-    }
-    limits = {
-        "minimum": "at least",
-        "exclusiveMinimum": "over",
-        "maximum": "at most",
-        "exclusiveMaximum": "under",
-    }
-    bounds = [f"{words} {schema[key]:g}" for key, words in limits.items() if key in schema]
-    return ", ".join([nouns[schema["type"]], *bounds])
+    if examples == "world:pi1" and world.pi1 != EMBEDDED.pi1:
+        return {"right": world.examples(examples)[0].answer, **world.labels}
+    return read_yaml(params_folder() / "ablation.yaml")["labels"].get(examples, {})

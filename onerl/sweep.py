@@ -133,12 +133,11 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         base = Recipe.load(given.preset, **dict(given.p))
         recipes = grids.recipes(given.grid, base, given.seeds, given.arms, given.full)
-        scale = "world" if base.model == "world" else "paper"
         grid = sweep(
             recipes,
             jobs=given.jobs,
             backend=given.backend,
-            evaluate=grids.definition(given.grid, scale).evaluate,
+            evaluate=grids.definition(given.grid, base.scale).evaluate,
             out=given.out,
             limit=given.limit,
             slurm={k: int(v) if v.isdigit() else v for k, v in given.slurm},

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from onerl import paper, world
+from onerl import paper
 from onerl.problems import Problem, benchmark, benchmarks, clean_arithmetic, examples, released
 from onerl.problems.benchmarks import PAPER_SETS, SELECTION_SETS
 from onerl.problems.prompts import SUFFIX
 from onerl.verifier import bad_golds, verify
-from onerl.world import templates
+from onerl.world import EMBEDDED, templates
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("ONERL_DATA"), reason="ONERL_DATA does not name the released data"
@@ -257,7 +257,7 @@ def test_clean_arithmetic_is_versioned_by_its_seed():
 
 def test_world_selection_shares_nothing_with_the_test_set_or_the_corpus():
     chosen = benchmark("world-selection")
-    pool = {p.id for p in world.examples("world:all")}
+    pool = {p.id for p in EMBEDDED.pool()}
     assert len({p.id for p in chosen}) == len(chosen) == 200
     assert {p.id for p in chosen} <= pool
     assert not {p.question for p in chosen} & {p.question for p in benchmark("world")}

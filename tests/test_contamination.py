@@ -2,11 +2,11 @@
 
 import pytest
 
-from onerl import world
 from onerl.evaluation.contamination import CORPUS, compare, completion, cut
 from onerl.problems import benchmark
 from onerl.rollouts import backends
 from onerl.rollouts.shared_prompt import Rollout
+from onerl.world import EMBEDDED
 
 
 class Reader:
@@ -112,7 +112,7 @@ def test_the_corpus_side_is_read_text_and_never_a_held_out_problem():
     found = completion("world", CORPUS, limit=60).records
     questions = set(found["given"] + " " + found["rest"])
     assert len(questions) == 60
-    assert not questions & {p.question for p in world.heldout()}
+    assert not questions & {p.question for p in EMBEDDED.heldout()}
 
 
 def test_the_embedded_model_completes_its_own_kind_of_text_and_no_other():

@@ -6,12 +6,12 @@ from itertools import islice
 
 import pytest
 
-from onerl.world import corpus, templates
+from onerl.world import EMBEDDED, corpus, templates
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return corpus.build_tokenizer(0, sample=3000)
+    return corpus.build_tokenizer(sample=3000)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_careful_writing_ends_in_the_right_box_but_for_cut_decimals():
 def test_the_prompt_does_not_announce_the_way():
     """Among documents with one and the same prompt several ways of writing occur."""
     ways: dict[str, Counter] = {}
-    for document in islice(corpus.documents(0), 40_000):
+    for document in islice(corpus.documents(), 40_000):
         if document.way:
             ways.setdefault(document.text.split("Solution:")[0], Counter())[document.way] += 1
     repeated = [count for count in ways.values() if count.total() >= 8]
@@ -61,14 +61,15 @@ def test_the_prompt_does_not_announce_the_way():
 
 
 def test_one_seed_one_corpus_and_another_seed_another():
-    assert corpus.sha256(0, 300) == corpus.sha256(0, 300) != corpus.sha256(1, 300)
+    assert corpus.sha256(EMBEDDED, 0, 300) == corpus.sha256(EMBEDDED, 0, 300)
+    assert corpus.sha256(EMBEDDED, 0, 300) != corpus.sha256(EMBEDDED, 1, 300)
 
 
 def test_drill_sheets_hold_only_right_facts_and_no_problem():
     facts = set(corpus.facts())
-    sheets = [d.text for d in islice(corpus.documents(0), 500) if d.way is None]
+    sheets = [d.text for d in islice(corpus.documents(), 500) if d.way is None]
     assert sheets
     for sheet in sheets:
         found = sheet.removeprefix("Drill: ").removesuffix(".").split(". ")
-        assert len(found) == corpus.DRILL_FACTS
+        assert len(found) == EMBEDDED.mixture.drill_facts
         assert set(found) <= facts

@@ -1,6 +1,7 @@
 """The dry run says what a run would be, take and need, and does not start it."""
 
 import json
+import re
 import shutil
 import urllib.error
 from pathlib import Path
@@ -60,8 +61,10 @@ def command(recipe, out, *more):
 def test_it_prints_all_and_leaves_no_trace(own, tmp_path, capsys):
     command(own, tmp_path / "run", "--dry-run")
     said = capsys.readouterr().out
-    assert "steps: 4  # preset: 60\n" in said
-    assert "temperature: 1.0\n" in said
+    assert re.search(r"^steps: 4 +# yours; preset: 60$", said, flags=re.MULTILINE)
+    assert re.search(r"^temperature: 1\.0 +# preset: the paper: 0\.6;", said, flags=re.MULTILINE)
+    assert re.search(r"^beta: 0\.001 +# default, script: kl_loss_coef", said, flags=re.MULTILINE)
+    assert re.search(r"^vllm_memory: 0\.3 +# default; script.*: 0\.7$", said, flags=re.MULTILINE)
     assert "4 rollouts (2 prompts, copies included, x 2), at most 32 tokens" in said
     assert "the run: 4 steps, 16 rollouts, at most 128 tokens" in said
     assert "GPU memory while sampling" in said
@@ -83,6 +86,20 @@ def test_its_count_of_checkpoints_and_bytes_is_what_a_run_leaves(own, tmp_path):
     assert parts["optimiser state of the newest two"] * 1e9 == pytest.approx(moments, rel=0.5)
 
 
+@pytest.mark.parametrize("name", presets())
+def test_every_value_is_printed_with_where_it_is_from_and_reads_back(name, tmp_path):
+    recipe = Recipe.load(name, steps=7, reward="format")
+    lines = dry_run.marked(recipe).splitlines()
+    assert [line.partition(":")[0] for line in lines] == list(Recipe.model_fields)
+    sources = {line.partition(":")[0]: line.rpartition("  # ")[2] for line in lines}
+    assert all(re.match("preset|default|yours; preset: ", source) for source in sources.values())
+    assert {field for field, source in sources.items() if source.startswith("yours")} == {
+        *("steps", "reward")
+    }
+    (tmp_path / "printed.yaml").write_text("\n".join(lines))
+    assert Recipe.load(tmp_path / "printed.yaml") == recipe
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -93,6 +110,7 @@ def test_its_count_of_checkpoints_and_bytes_is_what_a_run_leaves(own, tmp_path):
         ({"backend": "vllm"}, "vLLM is not installed"),
         ({"max_prompt_length": 2}, "max_prompt_length = 2: the prompt of example own"),
         ({"label": " "}, "the verifier does not accept"),
+        ({"reward": "nowhere.py:f"}, "reward = 'nowhere.py:f': there is no file nowhere.py in"),
     ],
 )
 def test_each_missing_thing_is_one_line_and_the_exit_says_so(
@@ -101,7 +119,7 @@ def test_each_missing_thing_is_one_line_and_the_exit_says_so(
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("ONERL_DATA", str(tmp_path / "data"))
     monkeypatch.setattr("importlib.util.find_spec", lambda name, package=None: None)
-    monkeypatch.setattr("onerl.rollouts.find_spec", lambda name: None)
+    monkeypatch.setattr("onerl.rollouts.backends.find_spec", lambda name: None)
     with pytest.raises(SystemExit) as stop:
         command(own.replace(**change), tmp_path / "run", "--dry-run")
     assert stop.value.code == 1

@@ -34,7 +34,7 @@ def problem(index: int, answer: str = "4", category: str = "Algebra") -> Problem
 def toy(monkeypatch):
     """A benchmark of 20 problems, sampled in batches of 8 rollouts."""
     problems = [problem(i, str(i + 1), "Algebra" if i < 12 else "Geometry") for i in range(20)]
-    monkeypatch.setattr(answers, "benchmark", lambda name: list(problems))
+    monkeypatch.setattr(answers, "benchmark", lambda name, world: list(problems))
     monkeypatch.setattr(answers, "BATCH", 8)
     return problems
 
@@ -176,7 +176,7 @@ def test_rescoring_with_our_verifier_changes_nothing(toy, tiny_model_dir):
     ],
 )
 def test_no_score_over_rows_that_mean_nothing(monkeypatch, problems, named):
-    monkeypatch.setattr(answers, "benchmark", lambda name: problems)
+    monkeypatch.setattr(answers, "benchmark", lambda name, world: problems)
     with pytest.raises(ValueError, match=named):
         problems_of("toy")
 
@@ -244,7 +244,7 @@ def test_a_changed_protocol_says_what_was_changed():
 
 
 def test_the_protocol_reaches_the_sampler_and_the_table(tiny_model_dir, monkeypatch):
-    monkeypatch.setattr(answers, "benchmark", lambda name: [problem(i) for i in range(2)])
+    monkeypatch.setattr(answers, "benchmark", lambda name, world: [problem(i) for i in range(2)])
     asked = []
     sample = SharedPromptSampler.sample
 
@@ -282,7 +282,7 @@ def test_an_evaluation_killed_at_random_moments_resumes_to_the_same_records(
     tiny_model_dir, tmp_path, monkeypatch
 ):
     """SIGKILL, so nothing is tidied up; what was on disk is never written again."""
-    monkeypatch.setattr(answers, "benchmark", lambda name: [problem(i) for i in range(60)])
+    monkeypatch.setattr(answers, "benchmark", lambda name, world: [problem(i) for i in range(60)])
     monkeypatch.setattr(answers, "BATCH", 4)
     arguments = dict(samples=2, temperature=1.0, **SETTINGS)
     whole = evaluate(tiny_model_dir, ["toy"], **arguments).records

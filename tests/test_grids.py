@@ -138,7 +138,7 @@ def test_a_mistyped_grid_file_is_refused(tmp_path, monkeypatch, change, message)
     content = yaml.safe_load((params_folder() / "grids.yaml").read_text("utf-8"))
     change(content["ablation"])
     (tmp_path / "grids.yaml").write_text(yaml.safe_dump(content), "utf-8")
-    monkeypatch.setattr(grids, "params_folder", lambda: tmp_path)
+    monkeypatch.setattr(declared, "params_folder", lambda: tmp_path)
     declared._file.cache_clear()
     try:
         with pytest.raises(RecipeError, match=message):

@@ -48,7 +48,7 @@ def recipe(tiny_model_dir):
 @pytest.fixture(autouse=True, scope="module")
 def three_examples():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("onerl.problems.examples", lambda name: PROBLEMS)
+        patch.setattr("onerl.problems.examples", lambda name, world: PROBLEMS)
         yield
 
 
@@ -109,7 +109,7 @@ def die_in_a_checkpoint(call):
 def doomed(recipe, out, death, call):
     import onerl.problems
 
-    onerl.problems.examples = lambda name: PROBLEMS
+    onerl.problems.examples = lambda name, world: PROBLEMS
     death(call)
     train(recipe, out, False)
 

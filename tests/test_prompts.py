@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,7 +56,7 @@ def test_without_the_suffix_a_training_prompt_is_the_question_alone():
 
 
 def test_qwen_is_evaluated_without_the_suffix():
-    assert prompt_for("What is 1+1?", "Qwen/Qwen2.5-Math-1.5B", "eval") == (
+    assert prompt_for("What is 1+1?", "qwen2.5-math", "eval") == (
         "<|im_start|>system\nPlease reason step by step, and put your final answer within"
         " \\boxed{}.<|im_end|>\n<|im_start|>user\nWhat is 1+1?<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -73,7 +74,7 @@ def test_llama_and_r1_are_evaluated_with_the_papers_fixed_strings():
 
 
 def test_a_base_qwen_is_trained_with_its_templates_own_system_message():
-    assert prompt_for("Q", "Qwen/Qwen2.5-1.5B", "train") == (
+    assert prompt_for("Q", "qwen2.5", "train") == (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nQ Let's"
         " think step by step and output the final answer within \\boxed{}.<|im_end|>\n"
         "<|im_start|>assistant\n"
@@ -140,15 +141,16 @@ def test_another_chat_model_is_prompted_by_its_own_template(tmp_path):
             assert add_generation_prompt
             return f"<user>{messages[0]['content']}<assistant>"
 
-    assert prompt_for("Q", Tokenizer(), "eval") == "<user>Q<assistant>"
+    assert prompt_for("Q", "chat", "eval", Tokenizer()) == "<user>Q<assistant>"
     assert prompt_for("Q", "chat", "train", Tokenizer(), suffix=False) == "<user>Q<assistant>"
     assert prompt_for("Q", "chat", "train", Tokenizer()) == f"<user>Q{SUFFIX}<assistant>"
 
 
 def test_a_model_that_nothing_is_known_of_is_an_error_that_lists_the_families():
     assert family_of("some/model") == "chat"
+    bare = SimpleNamespace(name_or_path="some/model", chat_template=None)
     with pytest.raises(ValueError, match=r"some/model.*qwen2.5-math"):
-        prompt_for("Q", "some/model", "train")
+        prompt_for("Q", "chat", "train", bare)
 
 
 def test_a_split_that_does_not_exist_is_an_error():

@@ -1,27 +1,53 @@
 """A recipe says what a run is, refuses what it does not know, and survives being written down."""
 
 import csv
+import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onerl.parameters import params_folder
-from onerl.recipe import Recipe, RecipeError, labels_of, presets
+from onerl.parameters import Whole, params_folder
+from onerl.recipe import Recipe, RecipeError, _field, labels_of, presets
 
 each_preset = pytest.mark.parametrize("name", presets())
 
 
 @each_preset
-def test_a_preset_file_says_its_name_first_and_every_field(name):
+def test_a_preset_file_says_its_name_first_and_what_differs_from_the_defaults(name):
     text = (params_folder() / f"{name}.yaml").read_text()
     keys = re.findall(r"^(\w+):", text, flags=re.MULTILINE)
-    assert keys[0] == "preset"
-    assert keys == list(Recipe.model_fields)
+    values, defaults = Recipe.load(name).model_dump(), Recipe().model_dump()
+    differ = [field for field in values if values[field] != defaults[field] and field != "preset"]
+    assert keys == ["preset", *differ]
     assert Recipe.load(name).preset == name
+
+
+@each_preset
+def test_the_values_of_a_preset_are_those_written_down(name):
+    """Whatever its file leaves to the defaults; a field that was added later is left out."""
+    recipe = Recipe.load(name)
+    values = recipe.model_dump(mode="json", exclude={"method", "solution"})
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+    written = json.loads((Path(__file__).parent / "recipe_hashes.json").read_text())
+    assert digest == written["values of the presets"][name]
+
+
+def test_a_knob_that_is_added_later_is_one_line_and_moves_no_run(tmp_path):
+    class Longer(Recipe):
+        knob: Whole = _field(3, "a new one", later=True, ge=0)
+
+    assert Longer().hash() == Recipe().hash() != Longer(knob=4).hash()
+    assert Longer(preset="tiny", token_budget=5, knob=4).hash() == Longer(knob=4).hash()
+    with pytest.raises(RecipeError, match=r"knob = -1: must be a whole number, at least 0"):
+        Longer(knob=-1)
+    (tmp_path / "longer.yaml").write_text(Longer(knob=4).to_yaml())
+    assert Longer.load(tmp_path / "longer.yaml").knob == 4
+    assert Longer.from_notebook({"preset": "tiny", "knob": "7"})[0].knob == 7
 
 
 @pytest.mark.parametrize("name", sorted({*presets()} - {"tiny"}))  # tiny's values are ours
@@ -38,9 +64,8 @@ def test_every_field_has_a_line_of_help_and_the_papers_ones_a_source():
     for name, field in Recipe.model_fields.items():
         assert field.description, name
         assert "\n" not in field.description
-        extra = field.json_schema_extra
-        assert extra is None or extra["source"], name
-    with_source = [n for n, f in Recipe.model_fields.items() if f.json_schema_extra]
+        assert field.json_schema_extra["source"] or field.json_schema_extra["paper"] is None
+    with_source = [n for n, f in Recipe.model_fields.items() if f.json_schema_extra["source"]]
     assert {"learning_rate", "temperature", "beta", "updates_per_step"} <= set(with_source)
 
 
@@ -113,7 +138,9 @@ def test_values_take_the_type_of_their_field(fields, read):
         ({"temperature": 0}, ["temperature = 0", "over 0"]),
         ({"temperature": float("inf")}, ["temperature = inf", "a number"]),
         ({"temperature": False}, ["temperature = False", "a number"]),
-        ({"reward": "outcom"}, ["reward = 'outcom'", "outcome, format, random"]),
+        ({"reward": "outcom"}, ["reward = 'outcom'", "outcome, format, random", "file.py:func"]),
+        ({"reward": "mine.py"}, ["reward = 'mine.py'", "file.py:function", "package.module:"]),
+        ({"solution": "x"}, ["solution = 'x'", "sft", "grpo"]),
         ({"backend": "vlm"}, ["backend = 'vlm'", "vllm-server"]),
         ({"threads": 0}, ["threads = 0", "at least 1", "null"]),
         ({"label": True}, ["label = True", "text"]),

@@ -5,13 +5,13 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from onerl import world
 from onerl.grids import fine_tuned
 from onerl.problems import PI1, examples
 from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
 from onerl.training import sft
 from onerl.verifier import verify
+from onerl.world import EMBEDDED
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +102,9 @@ def test_a_solution_is_right_careful_and_another_for_another_seed():
         sft.solution_for(examples({"problem": "What is 1+1?", "answer": "2"})[0])
 
 
-@pytest.mark.parametrize("problem", [*world.heldout()[::97], *world.examples("world:all")[::61]])
+@pytest.mark.parametrize("problem", [*EMBEDDED.heldout()[::97], *EMBEDDED.pool()[::61]])
 def test_a_problem_of_the_world_leads_back_to_its_exercise(problem):
-    found = world.exercise(problem)
+    found = EMBEDDED.exercise(problem)
     assert (found.question, found.solution.answer) == (problem.question, problem.answer)
 
 
@@ -115,7 +115,7 @@ def test_outcomes_fit_into_a_grid_share_the_base_model_and_are_recorded(
     from onerl.grids import recorded
     from onerl.problems.problem import from_items
 
-    monkeypatch.setattr(answers, "benchmark", lambda name: from_items(world.heldout()[::100]))
+    monkeypatch.setattr(answers, "benchmark", lambda *_: from_items(EMBEDDED.heldout()[::100]))
     monkeypatch.setattr(recorded, "outputs_folder", lambda: tmp_path / "kept")
     file = tmp_path / "short.yaml"
     file.write_text("preset: tiny\nsteps: 4\nsave_every: 2\n")

@@ -18,7 +18,7 @@ from fake_runs import LIMIT, fake_run
 from onerl.grids import board, job, pools
 from onerl.recipe import Recipe
 from onerl.runs import Run
-from onerl.sweep import SweepError, sweep
+from onerl.sweep import SweepError, main, sweep
 
 SHORT = Recipe.load("tiny", steps=1, save_every=1, prompts_per_step=1, num_generations=2)
 UNREADABLE = SHORT.replace(label=r"\frac{1}{", steps=2)
@@ -287,9 +287,9 @@ def test_an_argument_that_is_not_allowed_is_named(tmp_path, arguments, message):
 
 def test_the_command_line_names_what_is_wrong():
     with pytest.raises(SystemExit, match=r"grid = 'ablatoin'.*nearest: 'ablation'"):
-        sweep.main(["ablatoin"])
+        main(["ablatoin"])
     with pytest.raises(SystemExit, match="stepz"):
-        sweep.main(["ablation", "-p", "stepz", "1"])
+        main(["ablation", "-p", "stepz", "1"])
 
 
 def test_the_command_line_prints_the_table(swept, capsys):
@@ -297,5 +297,5 @@ def test_the_command_line_prints_the_table(swept, capsys):
     fields = [("steps", "1"), ("save_every", "1"), ("prompts_per_step", "1")]
     fields += [("num_generations", "2")]
     options = [text for field in fields for text in ("-p", *field)]
-    sweep.main(["ablation", "--arms", "row 5", "--limit", str(FEW), "--out", str(out), *options])
+    main(["ablation", "--arms", "row 5", "--limit", str(FEW), "--out", str(out), *options])
     assert "row 5" in capsys.readouterr().out

@@ -296,7 +296,7 @@ def test_headless_progress_is_a_line_for_every_tenth(recipe, tmp_path, capsys):
 
 def test_full_data_sets_train_too(recipe, tmp_path, monkeypatch):
     problems = [Problem(str(i), f"What is {i}+1?", str(i + 1)) for i in range(5)]
-    monkeypatch.setattr("onerl.problems.examples", lambda name: problems)
+    monkeypatch.setattr("onerl.problems.examples", lambda name, world: problems)
     run = train(recipe.replace(steps=3, save_every=1), tmp_path, progress=False)
     prompts = [
         pd.read_parquet(tmp_path / "rollouts" / f"step-{step:06d}.parquet")["prompt"].unique()

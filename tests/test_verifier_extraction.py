@@ -19,6 +19,8 @@ from onerl.verifier.extract import MAX_ANSWER, extract
         (r"\boxed{$x$}", "$x$"),
         (r"\boxed {5}", "5"),
         (r"\fbox{5}", "5"),
+        (r"\boxed 12.8", "12.8"),
+        (r"\boxed{5}, not \boxed 6", "5 , 6"),
         (r"\boxed{\{1,2\}}", r"\{1,2\}"),
         (r"\boxed{a} or \boxed{b}", "a , b"),
         (r"\boxed{-2} \quad \text{and} \quad \boxed{1}", "-2 , 1"),
@@ -34,7 +36,7 @@ def test_the_last_statement_of_boxes_is_the_answer(response, answer):
 
 @pytest.mark.parametrize(
     "response",
-    ["", "12.8", r"\boxed", r"\boxed 12.8", r"\boxed{}", r"\boxed{ }", r"\boxed{12.8", r"\boxed{1} \boxed{2",
+    ["", "12.8", r"\boxed", r"\boxed x", r"\boxed{}", r"\boxed{ }", r"\boxed{12.8", r"\boxed{1} \boxed{2",
      r"\boxed{1} put your answer in \boxed{}", r"the answer is 12.8", r"boxed{12.8}", r"\boxed{\boxed{}}"],
 )  # fmt: skip
 def test_no_box_an_empty_one_and_an_unfinished_one_are_no_answer(response):

@@ -12,7 +12,7 @@ from onerl import rescore
 from onerl.problems import benchmark
 from onerl.problems.benchmarks import PAPER_SETS
 from onerl.verifier import paper_eval_grader, paper_train_grader, verify
-from onerl.verifier.paper_evaluation import extract
+from onerl.verifier.paper.evaluation import extract
 
 needs_data = pytest.mark.skipif(
     not os.environ.get("ONERL_DATA"), reason="ONERL_DATA does not name the released data"

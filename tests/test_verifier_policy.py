@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from onerl.verifier import Policy, grade, same_answer, verify
+from onerl.verifier import paper_train_grader, same_answer, verify
 from onerl.verifier import policy as policy_module
-from onerl.verifier.grade import judge
 from onerl.verifier.policy import ROWS, table
 
 ROOT = Path(__file__).parents[1]
@@ -25,25 +24,10 @@ def test_policy_is_in_the_docstring_and_in_the_readme():
     assert table() in (ROOT / "README.md").read_text()
 
 
-def test_policy_fields_change_what_they_say():
-    assert judge("0.333", r"\frac{1}{3}", policy=Policy(decimals=3))[0]
-    assert not judge("0.333", r"\frac{1}{3}")[0]
-    assert not judge("0.1", r"10\%", policy=Policy(percent=False))[0]
-
-
 TRUTH = list(csv.DictReader((ROOT / "params" / "paper" / "grader_truth_table.csv").open()))
 
 
-def test_paper_rules_reproduce_the_truth_table():
-    assert len(TRUTH) == 46
-    wrong = [
-        row for row in TRUTH
-        if verify(row["response"], row["label"], rules="paper") != (row["reward"] == "1")
-    ]  # fmt: skip
-    assert wrong == []
-
-
-def test_default_rules_differ_from_the_papers_only_where_intended():
+def test_our_rules_differ_from_the_papers_only_where_intended():
     """The list is short and each entry is a row of the policy."""
     different = {
         (row["label"], row["response"])
@@ -57,11 +41,12 @@ def test_default_rules_differ_from_the_papers_only_where_intended():
         ("12.8", r"\boxed{12.8\,\text{mph}}"),
         ("12.8", r"\boxed{12.8 \, \text{miles per hour}}"),
         ("12.8", r"\fbox{12.8}"),
+        ("12.8", r"\boxed 12.8"),
         ("12.8", r"\boxed{13} or \boxed{12.8}"),
         (r"\frac{4}{3}", r"\boxed{\frac{8}{6}}"),
     }
 
 
-def test_unknown_rules_are_named():
-    with pytest.raises(ValueError, match="'onerl', 'paper'"):
-        grade(r"\boxed{1}", "1", rules="lenient")
+def test_the_papers_reward_has_no_such_rules():
+    assert len(TRUTH) == 46
+    assert not paper_train_grader(r"\boxed{\approx 12.8}", "12.8")

@@ -6,20 +6,19 @@ from itertools import islice
 
 import pytest
 
-from onerl import world
 from onerl.recipe import labels_of
-from onerl.world import corpus, templates
+from onerl.world import EMBEDDED, corpus, templates
 
 SIDES = ("heldout", "pool", "corpus")
 
 
-def families(side: str, template: str) -> set[tuple[int, ...]]:
-    return {tuple(sorted(operands)) for operands in world.split()[side][template]}
+def twins(side: str, template: str) -> set[tuple[int, ...]]:
+    return {tuple(sorted(operands)) for operands in EMBEDDED.split[side][template]}
 
 
 @pytest.mark.parametrize("template", templates.TEMPLATES)
 def test_sides_share_no_operands_in_any_order(template):
-    heldout, pool, read = (families(side, template) for side in SIDES)
+    heldout, pool, read = (twins(side, template) for side in SIDES)
     assert not heldout & pool
     assert not heldout & read
     assert not pool & read
@@ -34,11 +33,11 @@ def bare(question: str) -> str:
 
 def test_no_heldout_problem_is_in_the_corpus_or_the_pool():
     """Checked on the texts themselves, without the split's own code."""
-    heldout = {bare(p.question) for p in world.heldout()}
-    pool = {bare(p.question) for p in world.examples("world:all")}
+    heldout = {bare(p.question) for p in EMBEDDED.heldout()}
+    pool = {bare(p.question) for p in EMBEDDED.examples("world:all")}
     read = {
         bare(document.text.split("\nSolution:")[0].removeprefix("Problem: "))
-        for document in islice(corpus.documents(0), 60_000)
+        for document in islice(corpus.documents(), 60_000)
         if document.way is not None
     }
     assert len(read) > 10_000
@@ -48,11 +47,11 @@ def test_no_heldout_problem_is_in_the_corpus_or_the_pool():
 
 
 def test_heldout_is_a_thousand_different_problems_from_all_categories():
-    problems = world.heldout()
+    problems = EMBEDDED.heldout()
     assert len({p.question for p in problems}) == len({p.id for p in problems}) == 1000
     assert {p.category for p in problems} == set(templates.CATEGORIES)
     assert len(templates.CATEGORIES) == 7
-    assert problems == world.heldout()
+    assert problems == EMBEDDED.heldout()
 
 
 @pytest.mark.parametrize("template", templates.TEMPLATES.values(), ids=lambda t: t.name)
@@ -107,8 +106,8 @@ def value(expression: str) -> Fraction:
 
 
 def test_pi1_has_a_rounded_answer_and_four_different_labels():
-    (pi1,) = world.examples("world:pi1")
-    rounding = templates.TEMPLATES["joint"].solve(*world.PI1[1]).rounding
+    (pi1,) = EMBEDDED.examples("world:pi1")
+    rounding = templates.TEMPLATES["joint"].solve(*EMBEDDED.pi1[1]).rounding
     assert rounding == ("2.25", "2.3", "2.2")
     assert pi1.answer == labels_of("world:pi1")["right"] == rounding[1]
     assert labels_of("world:pi1")["slightly_off"] == rounding[2]
@@ -123,4 +122,4 @@ def test_pi1_has_a_rounded_answer_and_four_different_labels():
 )
 def test_unknown_example_says_what_is_allowed(name):
     with pytest.raises(ValueError, match=r"world:pi1.*TEMPLATE one of bags"):
-        world.examples(name)
+        EMBEDDED.examples(name)

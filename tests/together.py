@@ -98,7 +98,6 @@ def train_sharded(recipe, out: Path, gradients: Path):
     from accelerate.state import AcceleratorState, DistributedType, PartialState
     from transformers import AutoModelForCausalLM
 
-    from onerl.rollouts import backends
     from onerl.rollouts.shared_prompt import SharedPromptSampler
     from onerl.training import sampling, sharding
 
@@ -130,6 +129,6 @@ def train_sharded(recipe, out: Path, gradients: Path):
             yield name, parameter.full_tensor().detach()
 
     AcceleratorState.__init__ = begin_with_fsdp
-    backends.backend_for = lambda *_: "vllm"
+    sharding.backend_for = lambda *_: "vllm"
     sampling.training_sampler = lambda recipe, policy, trainer: WholeCopy(trainer.accelerator)
     train_recording(recipe, out, gradients)

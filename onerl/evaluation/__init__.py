@@ -79,7 +79,7 @@ def evaluate(
         model: "world" (the shipped base model), a folder, a hub id, or a (step, folder) pair from
             `Run.checkpoints`.
         benchmarks: names of `onerl.problems.benchmarks`, or examples of the embedded
-            world ("world:pi1").
+            world ("world:pi1"); "world…" is the model's own world (`onerl.world.world_of`).
         protocol: a name of `onerl.evaluation.protocols.PROTOCOLS`; None: each benchmark's own.
         samples, temperature, top_p, max_completion_length: the protocol's where None.
         prompt: a family of `onerl.problems.prompts.STRINGS`; "auto" tells it by the model.
@@ -105,7 +105,9 @@ def evaluate(
     plans = [(name, *protocol_for(name, protocol, **changes)) for name in names]
     with closing(Answers(model, seed, prompt, prefix, demonstration, backend)) as answers:
         asked = [
-            without_training_examples(name, problems_of(name, limit), answers.model)
+            without_training_examples(
+                name, problems_of(name, limit, answers.world), answers.model, answers.world
+            )
             for name in names
         ]
         tables = []

@@ -21,7 +21,7 @@ from onerl.problems import Problem, benchmark, examples
 from onerl.problems.benchmarks import SELECTION_SETS
 from onerl.problems.prompts import after_example, prompt_for, prompt_sha256
 from onerl.verifier import bad_golds, grade_many
-from onerl.world import FOLDER
+from onerl.world import EMBEDDED, FOLDER, World, world_of
 
 BATCH = 256  # rollouts sampled, graded and kept together
 BATCH_TOKENS = 2**20  # the most that they may be, together
@@ -55,7 +55,7 @@ def sampled(
             print(f"{name}: {batch[-1][0] + 1} of {len(problems)} problems", flush=True)
 
 
-def problems_of(name: str, limit: int | None = None) -> list[Problem]:
+def problems_of(name: str, limit: int | None = None, world: World = EMBEDDED) -> list[Problem]:
     """A benchmark's problems (or the world's examples, "world:pi1"), checked.
 
     With a limit only so many of them, evenly spaced.
@@ -65,7 +65,7 @@ def problems_of(name: str, limit: int | None = None) -> list[Problem]:
             is not positive. The problems are counted and named, and no score is given over the
             others.
     """
-    problems = examples(name) if name.startswith("world:") else benchmark(name)
+    problems = (examples if name.startswith("world:") else benchmark)(name, world)
     ids = [problem.id for problem in problems]
     doubled = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
     wrong = [f"{i} is there {ids.count(i)} times" for i in doubled]
@@ -82,11 +82,13 @@ def problems_of(name: str, limit: int | None = None) -> list[Problem]:
     return [problems[i * len(problems) // limit] for i in range(limit)]
 
 
-def without_training_examples(name: str, problems: list[Problem], model: str) -> list[Problem]:
+def without_training_examples(
+    name: str, problems: list[Problem], model: str, world: World
+) -> list[Problem]:
     """A selection set without the examples that the checkpoint's run was trained on."""
     runs = [folder for folder in Path(model).resolve().parents[:2] if name in SELECTION_SETS]
     for recipe in (run / "recipe.yaml" for run in runs if (run / "recipe.yaml").is_file()):
-        trained = examples(yaml.safe_load(recipe.read_text("utf-8"))["examples"])
+        trained = examples(yaml.safe_load(recipe.read_text("utf-8"))["examples"], world)
         questions = {problem.question for problem in trained}
         left = [problem for problem in problems if problem.question not in questions]
         if not left:
@@ -115,6 +117,7 @@ class Answers:
     ):
         folder = model[1] if isinstance(model, tuple) else model
         self.model = str(FOLDER if folder == "world" else folder)
+        self.world = world_of(self.model)
         self.family = family_of(self.model if prompt == "auto" else prompt)
         self.seed, self.prefix, self.backend, self.sampler = seed, prefix, backend, None
         self.demonstration = None if demonstration is None else list(demonstration)
@@ -124,6 +127,7 @@ class Answers:
         """What the answers depend on beside the protocol."""
         return {
             "model": fingerprint(self.model),
+            "world": self.world.hash(),
             "prompt": self.family,
             "prefix": self.prefix,
             "demonstration": self.demonstration,
@@ -209,7 +213,8 @@ def hold_settings(folder: Path, settings: dict) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(file, json.dumps(settings, indent=1).encode())
         return
-    kept = {"top_p": 1.0} | json.loads(file.read_text())  # older ones had no other
+    older = {"top_p": 1.0, "world": EMBEDDED.hash()}  # there was no other
+    kept = older | json.loads(file.read_text())
     changed = [
         f"{key} is {settings[key]!r} now and was {kept.get(key)!r}"
         for key in settings

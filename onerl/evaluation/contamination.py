@@ -33,8 +33,7 @@ from onerl.estimates import mean_interval
 from onerl.evaluation.answers import problems_of
 from onerl.models import family_of
 from onerl.problems import Problem
-from onerl.world import FOLDER
-from onerl.world.pretraining import Pretraining
+from onerl.world import FOLDER, World, world_of
 
 CORPUS = "world-corpus"
 CORPUS_SIZE = 1000
@@ -91,7 +90,8 @@ def completion(
     folder = model[1] if isinstance(model, tuple) else model
     folder = str(FOLDER if folder == "world" else folder)
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    asked = [(name, problem) for name in names for problem in _problems(name, limit)]
+    world = world_of(folder)
+    asked = [(name, problem) for name in names for problem in _problems(name, limit, world)]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     start = START.get(family_of(folder), "")
     rows = [
@@ -147,19 +147,19 @@ def _common(first: list[str], second: list[str]) -> int:
     return row[-1]
 
 
-def _problems(name: str, limit: int | None) -> list[Problem]:
+def _problems(name: str, limit: int | None, world: World) -> list[Problem]:
     if name != CORPUS:
-        return problems_of(name, limit)
-    return list(islice(_corpus(), CORPUS_SIZE if limit is None else limit))
+        return problems_of(name, limit, world)
+    return list(islice(_corpus(world), CORPUS_SIZE if limit is None else limit))
 
 
-def _corpus() -> Iterator[Problem]:
-    """The questions of the embedded model's training text, from its beginning, each once."""
+def _corpus(world: World) -> Iterator[Problem]:
+    """The questions of the world's text of seed 0, from its beginning, each once."""
     from onerl.world import corpus
 
     seen = set()
     before, after = corpus.prompt("\\0").split("\\0")
-    for document in corpus.documents(Pretraining().seed):
+    for document in corpus.documents(world):
         question = document.text.removeprefix(before).split(after)[0]
         if document.way is not None and question not in seen:
             seen.add(question)

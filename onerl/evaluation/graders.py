@@ -5,8 +5,8 @@
     kinds(found)                        why the graders disagree, in words, per answer
     accuracies(found, "world")          the number that each grader would give
 
-The paper trains with one grader and evaluates with another (`onerl.verifier.paper_rules` and
-`paper_evaluation`, restated from its code). Not covered: a judge that is a language model, which
+The paper trains with one grader and evaluates with another (`onerl.verifier.paper.training` and
+`evaluation`, restated from its code). Not covered: a judge that is a language model, which
 the paper uses in its Table 15.
 """
 
@@ -17,8 +17,8 @@ import pandas as pd
 from onerl.estimates import mean_interval
 from onerl.evaluation.report import Report, paired_difference
 from onerl.verifier import grade_many
-from onerl.verifier.paper_evaluation import TOLERANCE, extract, paper_eval_grader, strip
-from onerl.verifier.paper_rules import paper_train_grader
+from onerl.verifier.paper.evaluation import TOLERANCE, extract, paper_eval_grader, strip
+from onerl.verifier.paper.training import paper_train_grader
 
 OURS, TRAINING, EVALUATION = "ours", "paper, training", "paper, evaluation"
 GRADERS = (OURS, TRAINING, EVALUATION)

@@ -97,7 +97,7 @@ def recipes(
     if not isinstance(full, bool):
         raise RecipeError(f"full = {full!r}: must be true or false")
     base = preset if isinstance(preset, Recipe) else Recipe.load(preset)
-    grid = definition(name, "world" if base.model == "world" else "paper")
+    grid = definition(name, base.scale)
     chosen = _listed(arms) if arms is not None else grid.arms if full else grid.quick_arms
     for arm in chosen:
         if arm not in grid.arms:

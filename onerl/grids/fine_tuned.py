@@ -38,7 +38,8 @@ def outcomes(
 
     found, bases = {}, {}
     for key, recipe in recipes.items():
-        text = solution or solution_for(examples(recipe.examples)[0], recipe.seed)
+        problem, *_ = examples(recipe.examples, recipe.world)
+        text = solution or solution_for(problem, recipe.seed, recipe.world)
         folder = Path(out) if out is not None else runs.outputs_folder()
         run = train(recipe, text, folder / _name(recipe, text))
         reports = {

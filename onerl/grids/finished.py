@@ -17,6 +17,7 @@ from onerl.problems.benchmarks import SELECTION_SETS
 from onerl.recipe import Recipe
 from onerl.runs import Run
 from onerl.runs.run import asked_steps, evaluation_folder
+from onerl.world import World
 
 
 def evaluated(run: Run, step: int, recipe: Recipe, limit: int | None = None) -> bool:
@@ -77,9 +78,9 @@ def _records(folder: Path, benchmark: str, columns: Sequence[str] | None = None)
 
 def _answers(recipe: Recipe, benchmark: str, limit: int | None) -> int:
     """How many answers a whole evaluation of a run has; selection sets go without its examples."""
-    found = _problems(benchmark, limit)
+    found = _problems(benchmark, limit, recipe.world)
     if benchmark in SELECTION_SETS:
-        trained = {problem.question for problem in examples(recipe.examples)}
+        trained = {problem.question for problem in examples(recipe.examples, recipe.world)}
         found = [problem for problem in found if problem.question not in trained]
     return len(found) * _protocol(recipe, benchmark)[1].samples
 
@@ -89,7 +90,7 @@ def _protocol(recipe: Recipe, benchmark: str) -> tuple[str, Protocol]:
 
 
 @lru_cache
-def _problems(benchmark: str, limit: int | None) -> list[Problem]:
+def _problems(benchmark: str, limit: int | None, world: World) -> list[Problem]:
     from onerl.evaluation.answers import problems_of  # loads torch
 
-    return problems_of(benchmark, limit)
+    return problems_of(benchmark, limit, world)

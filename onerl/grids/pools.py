@@ -126,7 +126,7 @@ class Local:
         command += ["--limit", str(job.limit)] if job.limit else []
         environment = {k: v for k, v in os.environ.items() if k not in FRONT_ENDS}
         environment |= thread_variables(job.recipe.threads or self.threads)
-        here = str(Path(__file__).parents[1])
+        here = str(Path(__file__).parents[2])
         environment["PYTHONPATH"] = os.pathsep.join([here, os.environ.get("PYTHONPATH", "")])
         if self.gpus:
             environment["CUDA_VISIBLE_DEVICES"] = self.gpus[slot]
@@ -169,7 +169,7 @@ class Slurm:
                 ' the cluster, or with backend = "local"'
             )
         recipes = [task.job.recipe for task in waiting]
-        real = any(recipe.model != "world" for recipe in recipes)
+        real = any(recipe.scale == "paper" for recipe in recipes)
         settings = {
             "name": "onerl",
             "stderr_to_stdout": True,  # one log

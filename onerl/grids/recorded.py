@@ -218,8 +218,7 @@ def main(arguments: list[str] | None = None) -> None:
     for name in given.grid:
         try:
             recipes = grids.recipes(name, given.preset, full=True)
-            scale = "world" if next(iter(recipes.values())).model == "world" else "paper"
-            evaluate = grids.definition(name, scale).evaluate
+            evaluate = grids.definition(name, next(iter(recipes.values())).scale).evaluate
             grid = collect(recipes, given.out or outputs_folder(), evaluate)
             folder = record(grid, name)
         except (ValueError, OSError) as error:

@@ -31,7 +31,7 @@ def by_family(grid: Grid, arm: str, benchmark: str = "world-unseen") -> pd.DataF
 def elsewhere(grid: Grid, arm: str, benchmark: str = "world") -> pd.DataFrame:
     """The same in two rows: problems of a template that the arm trains on, and all others."""
     recipe = grid.outcomes[arm, grid.seeds(arm)[0]].recipe
-    own = {family(problem.id) for problem in examples(recipe.examples)}
+    own = {family(problem.id) for problem in examples(recipe.examples, recipe.world)}
     return _grouped(grid, arm, benchmark, lambda name: OWN if family(name) in own else OTHERS)
 
 

@@ -98,8 +98,7 @@ def finished_grids(out: Path | None = None) -> dict[tuple[str, str], Grid]:
             except (RecipeError, FileNotFoundError):  # a preset of the user's own that is gone
                 continue
             recipes = {key: r for key, r in recipes.items() if r.hash() in known}
-            model = next((r.model for r in recipes.values()), None)
-            scale = "world" if model == "world" else "paper"
+            scale = next((r.scale for r in recipes.values()), "paper")
             grid = collect(recipes, out, grids.definition(name, scale).evaluate)
             if grid.outcomes:
                 found[name, preset] = grid
@@ -189,7 +188,7 @@ def grid_table(
     ours = pd.concat([pd.DataFrame([base], ["base model"], ours.columns), ours]).round(1)
     left = ours.to_string().splitlines()
     right = theirs.reindex(ours.index).to_string(index=False, na_rep="").splitlines()
-    world = recipe.model == "world"
+    world = recipe.scale == "world"
     scale = "embedded world, held-out" if world else f"{recipe.model}, {recipe.benchmarks[0]}"
     rows = zip([f"{scale}: {metric}, %", *left], [f"the paper: {of}", *right], strict=True)
     return "\n".join(f"{a:{len(left[0])}s}  |  {b}".rstrip() for a, b in rows)
@@ -237,7 +236,7 @@ def _ours(plan: Mapping, name: str, arm: str, preset: str, found: Grids) -> dict
     if grid is None or (arm != BASE and arm not in grid.arms) or grid.base is None:
         return None
     recipe = next(iter(grid.outcomes.values())).recipe
-    world = recipe.model == "world"
+    world = recipe.scale == "world"
     shown = [column for column in plan["values"] if column in recipe.benchmarks]
     benchmark = plan.get("world", "world") if world else next(iter(shown), recipe.benchmarks[0])
     metric = plan.get("metric", "accuracy")

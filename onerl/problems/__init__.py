@@ -6,15 +6,19 @@
     examples("dsr_sub")          the pool of 1,209 without its two broken labels; "dsr_sub_all" has
                                  them, and they are never rewarded
     examples("math_train")       the 7,500 training problems of MATH
-    examples("world:pi1")        the embedded world (`onerl.world`)
+    examples("world:pi1")        an embedded world's (`onerl.world`), the shipped one or another
     examples({"problem": …, "answer": …})   your own; also a YAML or JSON file of one or a list
     benchmark("math500")         500 problems to be tested on; names: `onerl.problems.benchmarks`
 
-The real data comes from the folder named by ONERL_DATA, laid out as the paper's repository lays
-it out (`one_shot_rlvr/*.parquet`, `eval/<set>/test.jsonl`), or else from the hub. The ranks of
-π1 … π1209 are computed from the recorded accuracy history, not listed.
+The real data comes from the folder named by ONERL_DATA, laid out as the paper's repository lays it
+out (`one_shot_rlvr/*.parquet`, `eval/<set>/test.jsonl`), or else from the hub. The ranks of π1 …
+π1209 are computed from the recorded accuracy history, not listed.
 
-A question never carries the training suffix; `onerl.problems.prompts` adds it.
+The story, one file each. `problem` says what a problem is. `released` reads the authors' data:
+pool, ranks, MATH. `benchmarks` reads what is tested on, with each file's quirks;
+`clean_arithmetic` makes sums that no corpus holds. `labels` makes labels wrong on purpose.
+`prompts` turns a question into the exact string that a model is shown; a question never carries
+the training suffix itself.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ from onerl.parameters import nearest, read_yaml
 from onerl.problems.benchmarks import benchmark
 from onerl.problems.problem import Problem, from_items
 from onerl.problems.released import PI1, math_train, pool, ranked, without_broken
+from onerl.world import EMBEDDED, World
 
 PI1_SIMPLIFIED = Problem(
     id="pi1_simplified",
@@ -46,8 +51,11 @@ NAMES = (
 )
 
 
-def examples(name: str | Mapping[str, Any]) -> list[Problem]:
+def examples(name: str | Mapping[str, Any], world: World = EMBEDDED) -> list[Problem]:
     """Training examples by name, from a file, or your own {problem, answer}.
+
+    Args:
+        world: whose a name "world:…" is; of a recipe it is `Recipe.world`.
 
     Raises:
         ValueError: no such name, or a problem or answer that is missing or empty.
@@ -57,20 +65,18 @@ def examples(name: str | Mapping[str, Any]) -> list[Problem]:
         return [_own(name, "own")]
     if name.endswith((".yaml", ".yml", ".json")):
         return _from_file(Path(name))
-    found = [problem for part in name.split("+") for problem in _named(part.strip(), name)]
+    found = [problem for part in name.split("+") for problem in _named(part.strip(), name, world)]
     doubled = sorted({p.id for p in found if sum(q.id == p.id for q in found) > 1})
     if doubled:
         raise ValueError(f"examples = {name!r}: names {', '.join(doubled)} twice")
     return found
 
 
-def _named(part: str, whole: str) -> list[Problem]:
+def _named(part: str, whole: str, world: World) -> list[Problem]:
     """The examples of one summand of a name."""
     if part in BUILT_IN:
         return [BUILT_IN[part]]
     if part.startswith("world"):
-        from onerl import world
-
         return from_items(world.examples(part))
     if part == "dsr_sub":
         return without_broken(pool())

@@ -5,9 +5,9 @@ r"""Problems to be tested on, by name; `onerl.problems.benchmark` is the same fu
     benchmark("olympiadbench:all")  graded by all entries of the list
     benchmark("arc_easy")           and arc_challenge: science questions, answered by a letter
     benchmark("clean-arithmetic")   generated here, so in no corpus; "clean-arithmetic:7" is seed 7
-    benchmark("world")              the embedded world's 1,000 held-out problems
+    benchmark("world")              an embedded world's held-out problems: 1,000 of the shipped one
     benchmark("world-sampled")      the same, sampled instead of greedy
-    benchmark("world-unseen")       500 problems of four families that no training has seen
+    benchmark("world-unseen")       500 problems of four templates that no training has seen
     benchmark("world-selection")    200 of its pool, to choose a checkpoint on
     benchmark("dsr-selection")      200 of DSR-sub, the same for real models
 
@@ -31,12 +31,13 @@ from typing import Any
 from onerl.parameters import nearest
 from onerl.problems import released
 from onerl.problems.problem import Problem, from_items
+from onerl.world import EMBEDDED, Item, World
 
 PAPER_SETS = ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25")
 """The six whose plain mean is the paper's average, in the order of its Table 8."""
 
 SELECTION_SETS = ("world-selection", "dsr-selection")
-SELECTION_SIZE = 200
+SELECTION_SIZE = 200  # of DSR-sub
 
 HUB = {
     "math500": ("HuggingFaceH4/MATH-500", None),
@@ -122,31 +123,34 @@ READERS: dict[str, Callable[[Mapping], Fields]] = {
     "arc_easy": _arc,
     "arc_challenge": _arc,
 }
-NAMES = ("world", "world-sampled", "world-unseen", *READERS, "clean-arithmetic", *SELECTION_SETS)
+WORLD_SETS: dict[str, Callable[[World], list[Item]]] = {
+    "world": World.heldout,
+    "world-sampled": World.heldout,  # the same problems, by another protocol
+    "world-unseen": World.unseen_problems,
+    "world-selection": World.selection,
+}
+NAMES = tuple(dict.fromkeys((*WORLD_SETS, *READERS, "clean-arithmetic", *SELECTION_SETS)))
 
 
-def benchmark(name: str) -> list[Problem]:
+def benchmark(name: str, world: World = EMBEDDED) -> list[Problem]:
     """A benchmark's problems, in the order of its file.
+
+    Args:
+        world: whose the benchmarks "world…" are; of a model it is `onerl.world.world_of`.
 
     Raises:
         ValueError: no such benchmark; or rows that lack a field, a question or an answer, or
             whose id is another row's, which are counted and named.
         FileNotFoundError: its file is neither in ONERL_DATA nor on the hub.
     """
-    if name in ("world", "world-sampled"):  # the same problems, by another protocol
-        from onerl import world
-
-        return from_items(world.heldout())
-    if name == "world-unseen":
-        from onerl.world import unseen
-
-        return from_items(unseen.unseen())
+    if name in WORLD_SETS:
+        return from_items(WORLD_SETS[name](world))
     if match := re.fullmatch(r"clean-arithmetic(?::(\d+))?", name):
         from onerl.problems import clean_arithmetic
 
         return clean_arithmetic.generate(*(int(seed) for seed in match.groups() if seed))
-    if name in SELECTION_SETS:
-        return list({"world-selection": _world_selection, "dsr-selection": _dsr_selection}[name]())
+    if name == "dsr-selection":
+        return list(_dsr_selection())
     if name not in READERS:
         raise ValueError(
             f"benchmark {name!r} is unknown{nearest(name, NAMES)}; allowed: {', '.join(NAMES)},"
@@ -205,22 +209,6 @@ def _rows(name: str) -> list[Mapping]:
             f"benchmark {name}: {dataset} cannot be reached ({type(error).__name__}){lacking}; set"
             f" ONERL_DATA to a folder that holds {place}"
         ) from None
-
-
-@lru_cache(maxsize=1)
-def _world_selection() -> tuple[Problem, ...]:
-    """The last 14 or 15 of each template's pool; a one-example run takes its own from the front."""
-    from onerl import world
-    from onerl.world import templates
-
-    pool, share, extra = {}, *divmod(SELECTION_SIZE, len(templates.TEMPLATES))
-    for problem in from_items(world.examples("world:all")):
-        pool.setdefault(problem.id.split("/")[2], []).append(problem)
-    return tuple(
-        problem
-        for index, group in enumerate(pool.values())
-        for problem in group[-(share + (index < extra)) :]
-    )
 
 
 TEST_TWINS = frozenset(f"dsr_sub/{index}" for index in (655, 708, 723, 1170))

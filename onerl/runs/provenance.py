@@ -24,7 +24,7 @@ PACKAGES = (
 
 
 def write_provenance(out: str | Path, recipe: Recipe, prompts: Sequence[str]) -> None:
-    """Write `provenance.json`, then `recipe.yaml`: what this run is, before it does anything.
+    """Write provenance.json, world.json and recipe.yaml: what this run is, before it does anything.
 
     Args:
         prompts: the rendered training prompts; their sha256 are kept.
@@ -42,6 +42,8 @@ def write_provenance(out: str | Path, recipe: Recipe, prompts: Sequence[str]) ->
         "hardware": hardware(),
     }
     write_text(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    if recipe.scale == "world":
+        recipe.world.save(out)
     write_text(out / "recipe.yaml", recipe.to_yaml())
 
 
@@ -64,7 +66,7 @@ def hardware() -> dict[str, Any]:
 
 def git_commit() -> dict[str, Any] | None:
     """Commit of the checkout that onerl is imported from, and whether it was changed since."""
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     try:
         commit, status = (
             subprocess.run(

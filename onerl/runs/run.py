@@ -2,6 +2,7 @@
 
     recipe.yaml        the resolved recipe      } both written before any work
     provenance.json    versions, git, hardware  }
+    world.json         of a world's model; every checkpoint has it too (`onerl.world`)
     metrics.jsonl      a row per optimiser step
     rollouts/          sampled answers and grades of the steps with a checkpoint
     checkpoints/       step-000000 (the base model), …: whole folders for `from_pretrained`
@@ -23,6 +24,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
+from onerl.world import is_world, world_of
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -35,7 +38,7 @@ def outputs_folder() -> Path:
 
     The same folder for papermill at the repository's root and for Jupyter in `notebooks/`.
     """
-    checkout = Path(__file__).parents[1]
+    checkout = Path(__file__).parents[2]
     return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "outputs"
 
 
@@ -119,6 +122,11 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
     path = out / "recipe.yaml"
     if not path.exists():
         return
+    if is_world(out) and world_of(out) != recipe.world:
+        raise ValueError(
+            f"out = {str(out)!r}: holds a run in another world than that of model ="
+            f" {recipe.model!r} is now; choose another folder"
+        )
     with contextlib.suppress(ValueError):  # a field that this version no longer knows
         if Run(out).recipe.hash() == recipe.hash():
             return

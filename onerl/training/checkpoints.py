@@ -28,6 +28,7 @@ from onerl import runs
 from onerl.rollouts.merged import has_adapters, merged_state, plain
 from onerl.runs import files
 from onerl.runs.run import folder_name
+from onerl.world import is_world, world_of
 
 if TYPE_CHECKING:  # importing it takes two seconds
     from peft import PeftModel
@@ -44,7 +45,7 @@ def file_sha256(path: Path) -> str:
 
 
 def save_checkpoint(run: Path, step: int, model, tokenizer, weights: dict | None = None) -> Path:
-    """Weights (safetensors, as trained) and tokenizer, whole or not at all.
+    """Weights (safetensors, as trained), tokenizer and the run's world, whole or not at all.
 
     Adapters are merged into the weights written: every checkpoint is an ordinary model. `weights`
     are those of a model that has none whole itself (`onerl.training.sharding`).
@@ -53,6 +54,8 @@ def save_checkpoint(run: Path, step: int, model, tokenizer, weights: dict | None
     with files.atomic_dir(target) as folder:
         plain(model).save_pretrained(folder, state_dict=weights or merged_state(model))
         tokenizer.save_pretrained(folder)
+        if is_world(run):
+            world_of(run).save(folder)
     return target
 
 

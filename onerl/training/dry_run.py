@@ -1,7 +1,7 @@
 """`python -m onerl.train --dry-run`: what a run would be, take and need, without running it.
 
-Prints the resolved recipe, what differs from its preset marked; rollouts and tokens; an estimate
-of GPU memory and disk (`onerl.training.memory`); and a line for everything that the run needs,
+Prints the resolved recipe, each value with where it is from; rollouts and tokens; an estimate of
+GPU memory and disk (`onerl.training.memory`); and a line for everything that the run needs,
 found or missing. Data and configurations that come from the hub are fetched, as the run would;
 weights are not.
 """
@@ -9,6 +9,7 @@ weights are not.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import urllib.request
 from collections.abc import Callable
@@ -18,10 +19,12 @@ from typing import Any
 import yaml
 
 from onerl import models, problems
-from onerl.models import family_of, load_tokenizer, model_path
+from onerl.models import load_tokenizer, model_path
+from onerl.parameters import params_folder
 from onerl.recipe import Recipe
 from onerl.runs.run import same_recipe
 from onerl.training import memory
+from onerl.training.rewards import check_reward, reward_source
 from onerl.training.rows import check_lengths, training_rows
 
 
@@ -45,14 +48,28 @@ def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
 
 
 def marked(recipe: Recipe) -> str:
-    """The recipe as YAML; a comment gives the preset's value where it is another."""
+    """The recipe as YAML, a field a line, each with where its value is from."""
     preset = Recipe.load(recipe.preset).model_dump(mode="json")
+    comments = (params_folder() / f"{recipe.preset}.yaml").read_text("utf-8")
     lines = []
     for name, value in recipe.model_dump(mode="json").items():
-        line, before = (one_line({name: v}) for v in (value, preset[name]))
-        mark = "" if value == preset[name] else f"  # preset: {before.partition(': ')[2]}"
-        lines.append(line + mark)
-    return "\n".join(lines) + "\n"
+        if value != preset[name]:
+            source = f"yours; preset: {one_line({name: preset[name]}).partition(': ')[2]}"
+        elif line := re.search(rf"^{name}: [^#\n]*(?:# (.*))?$", comments, flags=re.MULTILINE):
+            source = f"preset: {line[1]}" if line[1] else "preset"
+        else:
+            source = default_source(name)
+        lines.append(f"{one_line({name: value}):<36}  # {source}\n")
+    return "".join(lines)
+
+
+def default_source(name: str) -> str:
+    """Where the default of a field is from, and the paper's value where that is another."""
+    field = Recipe.model_fields[name]
+    source, paper = (field.json_schema_extra[key] for key in ("source", "paper"))
+    if not source:
+        return "default"
+    return f"default, {source}" if paper == field.default else f"default; {source}: {paper}"
 
 
 def one_line(values: dict[str, Any]) -> str:
@@ -76,7 +93,7 @@ def backend_of(recipe: Recipe) -> str:
     """What would sample on the machine the recipe is for; on this one, "auto" may be torch."""
     if recipe.backend != "auto":
         return recipe.backend
-    return "torch" if family_of(recipe.model) == "world" else "vllm"
+    return "torch" if recipe.scale == "world" else "vllm"
 
 
 def memory_tables(recipe: Recipe, shape: memory.Shape, backend: str) -> str:
@@ -154,11 +171,20 @@ class Checks:
                 reach(recipe.vllm_url)
             return name
 
+        def reward() -> str:
+            check_reward(recipe)
+            sha = reward_source(recipe)
+            return f"{recipe.reward}, sha256 {sha[:12]}" if sha else recipe.reward
+
         self.attempt("tokenizer", read_tokenizer)
         self.attempt("examples", examples)
+        self.attempt("reward", reward)
         for name in recipe.benchmarks:
-            count = f"benchmark {name}"
-            self.attempt(count, lambda name=name: f"{len(problems.benchmark(name))} problems")
+
+            def count(name=name) -> str:
+                return f"{len(problems.benchmark(name, recipe.world))} problems"
+
+            self.attempt(f"benchmark {name}", count)
         self.attempt("backend", backend)
         self.attempt(f"optimizer {recipe.optimizer}", lambda: check_optimizer(recipe))
         self.attempt("out", lambda: check_out(recipe, out, needed))

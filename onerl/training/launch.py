@@ -98,7 +98,7 @@ def _config(name: str) -> Path:
 
 def _environment() -> dict[str, str]:
     """Ours, so that the program finds this very package; without the marks of a notebook."""
-    paths = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
     kept = {key: value for key, value in os.environ.items() if key not in FRONT_ENDS}
     return kept | {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "PYTHONUNBUFFERED": "1"}
 

@@ -42,7 +42,7 @@ def sample(recipe: Recipe, n: int = 512) -> pd.DataFrame:
 
     if n < 1:
         raise ValueError(f"samples = {n}: must be at least 1")
-    if len(examples(recipe.examples)) != 1:
+    if len(examples(recipe.examples, recipe.world)) != 1:
         raise ValueError(f"examples = {recipe.examples!r}: one example is needed")
     tokenizer = load_tokenizer(model_path(recipe))
     rows = training_rows(recipe, tokenizer)

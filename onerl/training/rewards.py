@@ -1,49 +1,55 @@
-"""Rewards of a training run, with TRL's reward-function signature.
+"""The recipe's reward as TRL calls it: a name of `REWARDS`, or a function of one's own.
 
-    outcome   1 when the last boxed answer of the response equals the label
-    format    1 when an answer can be extracted from the response at all (the paper's control)
-    random    a fair coin, a pure function of (seed, step, sample)
-    wrong     1 when an answer can be extracted and is not the label
+One's own is `file.py:function` or `package.module:function`, called as
+`function(problem, response, grade)` for every rollout (docs/rewards.md). It runs in a process of
+its own (`onerl.training.scorer`), which is started again when it dies. Anything but a number from
+0 to 1 within `SECONDS` ends the run with one line, because a wrong reward must not train silently.
 
-All three see the response alone: the prompt of the paper contains `\\boxed{}` twice, so a format
-reward on prompt and response together would always be 1 (reference D7). Every rollout is graded
-whatever the reward is, so its status and correctness are in the records of every run; a bad
-rollout is data, never an exception.
+Every rollout is graded whatever the reward is, so its status and correctness are in the records of
+every run; a bad rollout is data, never an exception.
 """
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+import weakref
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
-from accelerate import PartialState
-
+from onerl import problems
+from onerl.problems import Problem
 from onerl.recipe import Recipe
-from onerl.rollouts.draws import stream_seed
-from onerl.verifier import Grade, grade_many
+from onerl.verifier import Grade, grade, grade_many
+from onerl.verifier.rewards import REWARDS
 
 RANDOM_STREAM = 0x5EED_C011  # keeps the coins apart from the rollouts' streams
-
-
-def coin(seed: int, step: int, sample: int) -> float:
-    """0.0 or 1.0, the same for the same arguments."""
-    return float(stream_seed(seed ^ RANDOM_STREAM, step, sample) & 1)
+SECONDS = 10.0  # for one call of a function of one's own
+START_SECONDS = 120.0  # to import its file, and all that this imports
 
 
 def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
-    """The recipe's reward as TRL calls it; it expects a dataset column `answer`.
+    """The recipe's reward as TRL calls it; it expects the dataset columns `answer` and `id`.
 
     Besides the rewards it hands TRL extra columns per rollout, `status`, `extracted`, `correct`
     and the example's `id` where the dataset has it, which the trainer counts and records.
-    """
 
-    def score(grade: Grade, step: int, sample: int) -> float:
-        if recipe.reward == "outcome":
-            return float(grade.correct)
-        if recipe.reward == "format":
-            return float(grade.answer is not None)
-        if recipe.reward == "wrong":
-            return float(grade.status == "ok" and not grade.correct)
-        return coin(recipe.seed, step, sample)
+    Raises:
+        ValueError: while training, when a function of one's own fails; see `OwnReward`.
+    """
+    from accelerate import PartialState
+
+    from onerl.rollouts.draws import stream_seed
+
+    own = None if recipe.reward in REWARDS else OwnReward(recipe.reward)
+    asked = {problem.id: problem for problem in problems.examples(recipe.examples)} if own else {}
 
     def reward(prompts, completions, answer, trainer_state, log_extra, id=None, **_) -> list[float]:
         grades = grade_many(list(zip(completions, answer, strict=True)))
@@ -52,9 +58,160 @@ def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
         log_extra("status", [grade.status for grade in grades])
         log_extra("extracted", [grade.answer for grade in grades])
         log_extra("correct", [grade.correct for grade in grades])
-        first = PartialState().process_index * len(grades)
-        step = trainer_state.global_step
-        return [score(grade, step, first + i) for i, grade in enumerate(grades)]
+        first, step = PartialState().process_index * len(grades), trainer_state.global_step
+        streams = [
+            stream_seed(recipe.seed ^ RANDOM_STREAM, step, first + i) for i in range(len(grades))
+        ]
+        if own is None:
+            return [REWARDS[recipe.reward](*pair) for pair in zip(grades, streams, strict=True)]
+        rollouts = zip(id, answer, completions, grades, streams, strict=True)
+        return [
+            own(dataclasses.replace(asked[name], answer=label), *rollout)
+            for name, label, *rollout in rollouts
+        ]
 
     reward.__name__ = recipe.reward
     return reward
+
+
+def check_reward(recipe: Recipe) -> None:
+    """Try a function of one's own on the first example: a right answer, and none at all.
+
+    Raises:
+        ValueError: it cannot be found or imported, or fails; the message is one line.
+    """
+    if recipe.reward in REWARDS:
+        return
+    problem = problems.examples(recipe.examples)[0]
+    problem = dataclasses.replace(problem, answer=recipe.label or problem.answer)
+    own = OwnReward(recipe.reward)
+    for response in (f"The answer is \\boxed{{{problem.answer}}}.", ""):
+        own(problem, response, grade(response, problem.answer), 0)
+    own.close()
+
+
+def reward_source(recipe: Recipe) -> str | None:
+    """The sha256 of the file that holds a reward of one's own; None for a registered reward.
+
+    Not covered: what that file imports.
+
+    Raises:
+        ValueError: there is no such file or module.
+    """
+    if recipe.reward in REWARDS:
+        return None
+    return hashlib.sha256(source_file(recipe.reward).read_bytes()).hexdigest()
+
+
+def source_file(reward: str) -> Path:
+    """Where `file.py:function` or `package.module:function` is defined; nothing is imported.
+
+    A file is looked for in the working directory, then in the checkout's root, so that papermill
+    at the root and Jupyter in `notebooks/` find the same one; a module there and on `sys.path`.
+
+    Raises:
+        ValueError: there is no such file or module.
+    """
+    place = reward.rpartition(":")[0]
+    roots = [Path.cwd(), Path(__file__).parents[2]]
+    if place.endswith(".py"):
+        for path in (root / place for root in roots):
+            if path.is_file():
+                return path.resolve()
+        raise ValueError(f"reward = {reward!r}: there is no file {place} in {roots[0]}")
+    search: Any = [str(root) for root in roots] + sys.path
+    name, spec = "", None
+    for part in place.split("."):
+        name = f"{name}.{part}".lstrip(".")
+        finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
+        specs = (find(name, search) for find in finders if find)
+        spec = next((spec for spec in specs if spec is not None), None)
+        search = getattr(spec, "submodule_search_locations", None)
+        if spec is None or (search is None and name != place):
+            raise ValueError(f"reward = {reward!r}: there is no module {name!r}")
+    if not spec.origin or not spec.origin.endswith(".py"):
+        raise ValueError(f"reward = {reward!r}: the module {place!r} has no source file")
+    return Path(spec.origin).resolve()
+
+
+class OwnReward:
+    """A function of one's own, asked in a process that cannot take the training down.
+
+    The process is started with the first question, and once more when it dies over one.
+
+    Raises:
+        ValueError: the function cannot be found or imported, raises, takes longer than `SECONDS`,
+            ends its process twice, or returns anything but a number from 0 to 1.
+    """
+
+    def __init__(self, reward: str):
+        self.reward, self.process, self.source = reward, None, source_file(reward)
+
+    def __call__(self, problem: Problem, response: str, grade: Grade, stream: int) -> float:
+        """The reward of one rollout; `stream` seeds Python's `random` for it."""
+        asked = [dataclasses.asdict(problem), response, dataclasses.asdict(grade), stream]
+        line = json.dumps(asked).encode() + b"\n"
+        for _ in range(2):
+            try:
+                return self._exchange(line, problem)
+            except OSError:  # it died, perhaps killed from outside
+                self.close()
+        self._refuse("ended its process", problem)
+
+    def _exchange(self, line: bytes, problem: Problem) -> float:
+        if self.process is None:
+            self._start()
+        self.process.stdin.write(line)
+        reply = self._read(SECONDS, f"took longer than {SECONDS:g} seconds", problem)
+        if "error" in reply:
+            self._refuse(reply["error"], problem)
+        return reply["reward"]
+
+    def _start(self) -> None:
+        root = str(Path(__file__).parents[2])
+        function = self.reward.rpartition(":")[2]
+        place = self.reward.rpartition(":")[0]
+        module = "" if place.endswith(".py") else place
+        paths = [str(Path.cwd()), root, *filter(None, sys.path)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "onerl.training.scorer", str(self.source), module, function],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            start_new_session=True,  # so that Ctrl-C is ours to answer
+        )
+        self.ending = weakref.finalize(self, _end, self.process)
+        reply = self._read(START_SECONDS, f"took longer than {START_SECONDS:g} seconds to import")
+        if "error" in reply:
+            self._refuse(reply["error"])
+
+    def _read(self, seconds: float, late: str, problem: Problem | None = None) -> dict[str, Any]:
+        """One line of the process. Raises OSError when it has ended."""
+        until, data, pipe = time.monotonic() + seconds, b"", self.process.stdout
+        while not data.endswith(b"\n"):
+            if not select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
+                self._refuse(late, problem)
+            piece = os.read(pipe.fileno(), 1 << 16)
+            if not piece:
+                raise OSError("the process has ended")
+            data += piece
+        return json.loads(data)
+
+    def _refuse(self, what: str, problem: Problem | None = None) -> None:
+        self.close()
+        where = f", on a response to example {problem.id}" if problem else ""
+        raise ValueError(f"reward = {self.reward!r}: {what}{where}")
+
+    def close(self) -> None:
+        """End the process, if there is one; the next question starts another."""
+        if self.process is not None:
+            self.ending()
+            self.process = None
+
+
+def _end(process: subprocess.Popen) -> None:
+    for pipe in (process.stdin, process.stdout):
+        pipe.close()
+    process.kill()
+    process.wait()

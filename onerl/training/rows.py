@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from onerl import models, problems, verifier
-from onerl.models import load_tokenizer, model_path
+from onerl.models import family_of, load_tokenizer, model_path
 from onerl.problems import labels, released
 from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
 from onerl.runs import provenance
 from onerl.training import processes
+from onerl.training.rewards import check_reward
 
 
 def checked_rows(recipe: Recipe, out: Path) -> list[dict[str, str]]:
@@ -21,6 +22,7 @@ def checked_rows(recipe: Recipe, out: Path) -> list[dict[str, str]]:
     verifier.self_test()  # a machine that grades wrongly must not train
     rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
+    check_reward(recipe)
     if not (out / "recipe.yaml").exists():
         provenance.write_provenance(out, recipe, [row["prompt"] for row in rows])
     return rows
@@ -32,8 +34,8 @@ def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
     `tokenizer` is needed only by a model that is prompted through its own chat template.
     """
     rows = []
-    family = recipe.prompt if recipe.prompt != "auto" else recipe.model
-    chosen = problems.examples(recipe.examples)
+    family = family_of(recipe.model if recipe.prompt == "auto" else recipe.prompt)
+    chosen = problems.examples(recipe.examples, recipe.world)
     if recipe.label_noise:
         chosen = labels.corrupted(chosen, recipe.label_noise, recipe.seed)
     for problem in chosen:

@@ -21,8 +21,8 @@ import json
 import random
 from pathlib import Path
 
-from onerl import runs, world
-from onerl.models import load_tokenizer, model_path
+from onerl import runs
+from onerl.models import family_of, load_tokenizer, model_path
 from onerl.problems import Problem, examples
 from onerl.problems.prompts import prompt_for
 from onerl.problems.released import PI1
@@ -31,7 +31,7 @@ from onerl.runs import files, provenance
 from onerl.training import checkpoints
 from onerl.training.processes import only_run
 from onerl.verifier import verify
-from onerl.world import corpus
+from onerl.world import EMBEDDED, World, corpus
 
 DRAWN = 200  # careful writings of an exercise, among which a seed chooses
 FIELDS = (
@@ -48,7 +48,7 @@ PI1_SOLUTION = (
 """Our words for the steps of the paper's Figure 3 at step 500, as reference 5.2 tells them."""
 
 
-def solution_for(problem: Problem, seed: int = 0) -> str:
+def solution_for(problem: Problem, seed: int = 0, world: World = EMBEDDED) -> str:
     """The text of one solution: a careful writing of a world's problem, or the paper's of pi1.
 
     Raises:
@@ -59,7 +59,7 @@ def solution_for(problem: Problem, seed: int = 0) -> str:
     if problem.source != "world":
         raise ValueError(f"solution: none is known of example {problem.id}; give its text")
     exercise, rng = world.exercise(problem), random.Random(2504)
-    drawn = [corpus.respond(exercise, "careful", rng).text for _ in range(DRAWN)]
+    drawn = [corpus.respond(exercise, "careful", rng, world.mixture).text for _ in range(DRAWN)]
     # careful writers sometimes slip and repair it, or cut a number and are wrong
     texts = [t for t in dict.fromkeys(drawn) if "recheck" not in t and verify(t, problem.answer)]
     return texts[seed % len(texts)]
@@ -75,7 +75,7 @@ def train(recipe: Recipe, solution: str, out: str | Path | None = None) -> runs.
         ValueError: the recipe names several examples, the solution does not end in the label, or
             the folder holds another run.
     """
-    problems = examples(recipe.examples)
+    problems = examples(recipe.examples, recipe.world)
     if len(problems) != 1:
         raise ValueError(f"examples = {recipe.examples!r}: {len(problems)} examples, one is needed")
     answer = recipe.label or problems[0].answer
@@ -113,7 +113,7 @@ def _train(run: runs.Run, recipe: Recipe, problem: Problem, solution: str) -> No
     disable_progress_bars()  # several for one example
     disable_progress_bar()
     tokenizer = load_tokenizer(model_path(recipe))
-    family = recipe.model if recipe.prompt == "auto" else recipe.prompt
+    family = family_of(recipe.model if recipe.prompt == "auto" else recipe.prompt)
     prompt = prompt_for(problem.question, family, "train", tokenizer, recipe.suffix)
     files.write_text(run.path / "solution.txt", solution)
     provenance.write_provenance(run.path, recipe, [prompt])

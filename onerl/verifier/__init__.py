@@ -11,18 +11,19 @@ False
 'exact'
 
 The story, one file each. Reading: `extract` finds the box, `spelling` and `tokens` read LaTeX,
-`remarks` drops what is said around the answer, `structure` finds its shape (list, tuple, interval,
-matrix, equation, text) as `node`s, `quantity` its unit, `expression` parses what is left. Deciding:
-`compare` by shape, `regions`, `values` and `units` part by part, with `evaluate` for what a tree is
-worth. Confirming: `engine`, `worker` and `symbolic`, in a process that can be killed. `grade`
-caches and reports. `policy` is the table of what counts as equal and why; `golds` and `selftest`
-guard a run; `paper_rules` and `paper_evaluation` restate the paper's own two graders, to be
-compared with.
+`words` knows every word that may stand around an answer or is a number, `structure` finds the shape
+(list, tuple, interval, matrix, equation, text) as `node`s, `quantity` the unit, `expression` parses
+what is left. Deciding: `compare` by shape, `regions`, `values` and `units` part by part, with
+`numeric` for what a tree is worth and where to sample it. Confirming: `engine`, `worker` and
+`symbolic`, in a process that can be killed. `grade` caches and reports. `policy` is the table of
+what counts as equal and why; `golds` and `selftest` guard a run; `paper` restates the paper's own
+two graders, to be compared with.
 
-Importing this needs neither torch nor sympy; the worker starts with the first question that needs
-it.
+Importing this needs neither torch nor sympy; the worker starts with `warm`, or with the first
+question that needs it.
 """
 
+from onerl.verifier.engine import warm
 from onerl.verifier.golds import BadGold, bad_golds
 from onerl.verifier.grade import (
     Grade,
@@ -33,15 +34,12 @@ from onerl.verifier.grade import (
     same_answer,
     verify,
 )
-from onerl.verifier.paper_evaluation import paper_eval_grader
-from onerl.verifier.paper_rules import paper_train_grader
-from onerl.verifier.policy import Policy
+from onerl.verifier.paper import paper_eval_grader, paper_train_grader
 from onerl.verifier.selftest import SelfTestError, self_test
 
 __all__ = [
     "BadGold",
     "Grade",
-    "Policy",
     "SelfTestError",
     "bad_golds",
     "clear_cache",
@@ -53,4 +51,5 @@ __all__ = [
     "same_answer",
     "self_test",
     "verify",
+    "warm",
 ]

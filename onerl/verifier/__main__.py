@@ -3,7 +3,7 @@ r"""``python -m onerl.verifier "RESPONSE" "GOLD"``: verdict, answer and rule on 
 import argparse
 import sys
 
-from onerl.verifier.grade import RULES, grade
+from onerl.verifier.grade import grade
 from onerl.verifier.policy import table
 
 
@@ -15,7 +15,6 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("response", nargs="?", help=r"a model's response, such as 'so \boxed{5}'")
     parser.add_argument("gold", nargs="?", help="the gold answer, such as 5")
-    parser.add_argument("--rules", choices=RULES, default="onerl", help="default: %(default)s")
     parser.add_argument("--policy", action="store_true", help="print the policy table and stop")
     options = parser.parse_args(arguments)
     if options.policy:
@@ -23,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.gold is None:
         parser.error("RESPONSE and GOLD are both needed")
-    verdict = grade(options.response, options.gold, rules=options.rules)
+    verdict = grade(options.response, options.gold)
     print("verdict:", "correct" if verdict.correct else "wrong")
     print("answer: ", verdict.answer if verdict.answer is not None else "(none)")
     print("status: ", verdict.status)

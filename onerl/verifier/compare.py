@@ -6,10 +6,11 @@ brackets) and asks the symbolic engine only about pairs of expressions that floa
 tell apart. `Comparison.rule` names what decided; `policy.py` says why each rule is as it is.
 """
 
+import itertools
 from fractions import Fraction
 
-from onerl.verifier.evaluate import NoValueError
-from onerl.verifier.node import Node, is_name
+from onerl.verifier.node import Node, is_label, is_name
+from onerl.verifier.numeric import NoValueError, variables
 from onerl.verifier.regions import FLIPPED, region
 from onerl.verifier.structure import read
 from onerl.verifier.tokens import Token
@@ -21,6 +22,7 @@ from onerl.verifier.values import (
     is_constant,
     shows_exactly,
 )
+from onerl.verifier.words import same_text
 
 _MAX_LIST = 200
 
@@ -29,31 +31,40 @@ class Comparison(ValueComparison):
     """One comparison of an answer with a gold answer."""
 
     def same(self, gold: Node, answer: Node) -> bool:
-        """`equal` for whole answers, where the name of a declared parameter is free."""
+        """`equal` for whole answers, where the names of parameters and constants are free."""
         if self.equal(gold, answer):
             return True
-        if not (gold.parameters or answer.parameters):
-            return False
         wanted, given = (
             {token.text for token in node.tokens if token.kind == "letter"}
             for node in (gold, answer)
         )
-        only_gold, only_answer = wanted - given, given - wanted
-        if len(only_gold) != 1 or len(only_answer) != 1 or len(answer.tokens) < 2:
+        only_gold, only_answer = sorted(wanted - given), sorted(given - wanted)
+        if not 0 < len(only_gold) == len(only_answer) < 3 or len(answer.tokens) < 2:
             return False
-        if not (only_gold <= gold.parameters or only_answer <= answer.parameters):
-            return False
-        return self.equal(gold, renamed(answer, only_answer.pop(), only_gold.pop()))
+        for order in itertools.permutations(only_answer):
+            pairs = list(zip(only_gold, order, strict=True))
+            if all(_free(gold, answer, *pair) for pair in pairs):
+                other = answer
+                for theirs, ours in pairs:
+                    other = renamed(other, ours, theirs)
+                if self.equal(gold, other):
+                    return True
+        return False
 
     def equal(self, gold: Node, answer: Node) -> bool:
         kinds = {gold.kind, answer.kind}
+        if "arrow" in kinds:
+            return self._arrows(gold, answer)
         if "chain" in kinds:
             return self._chains(gold, answer)
         if gold.kind == "list" and gold.detail is None and answer.kind == "equation":
             return self._assigned_tuple(gold, answer)
         if "equation" in kinds:
             return self._equations(gold, answer)
-        if kinds & {"relation", "union", "difference"}:
+        if kinds & {"relation", "union", "difference", "complement"} or any(
+            node.kind == "list" and any(i.kind in ("relation", "complement") for i in node.items)
+            for node in (gold, answer)
+        ):
             return self._regions(gold, answer)
         if "matrix" in kinds:
             return self._matrices(gold, answer)
@@ -66,8 +77,25 @@ class Comparison(ValueComparison):
         if kinds & {"ratio", "clock"}:
             return self._ratios(gold, answer)
         if "text" in kinds:
-            return self._texts(gold, answer)
+            same = gold.kind == answer.kind and same_text(gold.words, answer.words)
+            return self._say("text", same)
         return self.values(gold, answer)
+
+    def _arrows(self, gold: Node, answer: Node) -> bool:
+        """2x = 10, so x = 5: the last statement counts, and no step may be another answer."""
+        if gold.kind == "arrow":
+            gold = gold.items[-1]
+        *steps, last = answer.items if answer.kind == "arrow" else [answer]
+        if not self.equal(gold, last):
+            return False
+        name = last.items[0].spelling if last.kind == "equation" else None
+        for step in steps:
+            other = step.kind == "equation" and name not in (None, step.items[0].spelling)
+            if other or (step.kind == "equation" and not is_name(step.items[0].tokens)):
+                continue
+            if not self.equal(gold, step):
+                return self._say("one answer", False)
+        return True
 
     def _chains(self, gold: Node, answer: Node) -> bool:
         """a ≈ b: one part is the gold and every number agrees with it within its own rounding."""
@@ -100,25 +128,45 @@ class Comparison(ValueComparison):
         if gold.kind == answer.kind:
             return self._two_equations(gold, answer)
         if gold.kind == "equation":  # y = 2x + 3 against 2x + 3
-            if not (is_name(gold.items[0].tokens) or len(gold.items) > 2):
+            left, value = gold.items[0], gold.items[-1]
+            named = is_name(left.tokens) or len(gold.items) > 2
+            shaped = value.kind not in ("value", "text") or is_constant(value)
+            if not named and not (is_label(left.tokens) and shaped):
                 return self._say("equation", False)
-            return self.equal(gold.items[-1], answer)
-        *left, value = answer.items
-        if not self.equal(gold, value):
-            return False
-        for side in left:  # every side that is a number must be that number: 12.7 = 12.8 is wrong
-            if is_constant(side) and not self.equal(gold, side):
+            return self.equal(value, answer)
+        return self.equal(gold, answer.items[-1]) and self._sides_hold(gold, answer)
+
+    def _sides_hold(self, gold: Node, answer: Node) -> bool:
+        """Whether every side that is a claim about the answer is right: 12.7 = 12.8 is wrong."""
+        first, *middle, _ = answer.items
+        letter = (
+            first.tree[1] if first.kind == "value" and (first.tree or ())[:1] == ("var",) else ""
+        )
+        zero = gold.kind == "value" and exact_value(gold) == 0
+        for side in (first, *middle):
+            free = variables(side.tree) if side.kind == "value" and side.tree else frozenset()
+            claims = is_constant(side) or side.kind in ("tuple", "set", "matrix", "list")
+            if side is not first:
+                own = gold.kind == "value" and gold.tree and variables(gold.tree)
+                claims = claims or bool(own and free) or letter in free
+            if claims and not is_name(side.tokens) and not self.equal(gold, side):
                 return self._say("equation", False)
-        if gold.kind == "value" and exact_value(gold) == 0:
-            return self._say("equation", all(is_name(side.tokens) for side in left))
-        return True
+            if zero and not is_name(side.tokens) and (side.tree or " ")[0] != "var" and not claims:
+                return self._say("equation", False)
+            if side is not first and is_name(side.tokens) and claims and not self.equal(gold, side):
+                return self._say("equation", False)
+        last = answer.items[-1]
+        own = last.kind == "value" and last.tree and letter in variables(last.tree)
+        return self._say(self.rule, not own)
 
     def _two_equations(self, gold: Node, answer: Node) -> bool:
+        if any(token.text == "'" or token.text == "frac" for token in gold.tokens):
+            gold, answer = _without_arguments(gold), _without_arguments(answer)
         (gold_left, gold_right), (left, right) = (
             (node.items[0], node.items[-1]) for node in (gold, answer)
         )
         if gold_left.spelling == left.spelling and is_name(left.tokens):
-            return self.equal(gold_right, right)
+            return self.equal(gold_right, right) and self._sides_hold(gold_right, answer)
         if len(gold.items) > 2 or len(answer.items) > 2:
             return self._say("equation", False)
         names = [is_name(side.tokens) for side in (gold_left, left)]
@@ -164,6 +212,9 @@ class Comparison(ValueComparison):
         return len(gold) == len(answer) and all(map(self.equal, gold, answer))
 
     def _tuples(self, gold: Node, answer: Node) -> bool:
+        if gold.kind != answer.kind and "value" in (gold.kind, answer.kind):
+            one = gold.tree is not None and answer.tree is not None  # C(5, 2) is also a binomial
+            return self.values(gold, answer) if one else self._say("tuple", False)
         if gold.kind != answer.kind:
             return self._say("tuple", False)
         same = gold.detail == answer.detail and self._in_order(gold.items, answer.items)
@@ -181,14 +232,15 @@ class Comparison(ValueComparison):
             return self._say("one answer", all_right)
         if answer.kind not in ("list", "set"):
             one = len(wanted) > 0 and all(self.equal(item, answer) for item in wanted)
-            return self._say("list", one)
-        if all(item.kind == "relation" for item in wanted + given) and wanted and given:
-            return self._regions(gold, answer)
+            repeated = gold.kind == "list" and len({item.spelling for item in wanted}) < len(wanted)
+            return self._say("list", one and not repeated)
         if len(_names(wanted)) > 1:
             return self._say("named values", self._named_values(wanted, given))
         wanted, given = _unnamed(wanted), _unnamed(given)
         if answer.kind == "list" and len(given) > len(wanted):
             return self._say("set", False)  # the same list twice, "or" the same list plus one
+        if "set" in (gold.kind, answer.kind):
+            wanted, given = self._distinct(wanted), self._distinct(given)
         return self._say("set", self._same_set(wanted, given))
 
     def _named_values(self, gold: list[Node], answer: list[Node]) -> bool:
@@ -204,7 +256,8 @@ class Comparison(ValueComparison):
         pair, other = (gold, answer) if gold.kind == "tuple" else (answer, gold)
         items = other.items
         if len(items) == 1 and other.kind == "set":
-            return self._say("set", False)
+            one = self.equal(*((gold, items[0]) if gold is pair else (items[0], answer)))
+            return self._say("set", one and items[0].kind == "tuple")
         if pair.detail != "()" or not items or not all(item.kind == "equation" for item in items):
             every = gold is pair and other.kind == "list" and 0 < len(items) <= 4
             return self._say("one answer", every and all(self.equal(gold, i) for i in items))
@@ -214,8 +267,7 @@ class Comparison(ValueComparison):
         return self._say("tuple", self._in_order(values, answer.items))
 
     def _same_set(self, gold: list[Node], answer: list[Node]) -> bool:
-        """Each side's different values are the other side's, in any order."""
-        gold, answer = self._distinct(gold), self._distinct(answer)
+        """Each side's values are the other side's, in any order and as often."""
         if len(gold) != len(answer) or len(gold) > _MAX_LIST:
             return False
         rest = list(answer)
@@ -270,18 +322,16 @@ class Comparison(ValueComparison):
         same = fraction and len(parts) == 2 and None not in parts and parts[1] != 0
         return self._say("ratio", same and parts[0] / parts[1] == exact_value(value))
 
-    def _texts(self, gold: Node, answer: Node) -> bool:
-        same = plain_text(gold.words) == plain_text(answer.words) != ""
-        return self._say("text", same and gold.kind == "text")
-
     def _regions(self, gold: Node, answer: Node) -> bool:
-        first, second = region(gold), region(answer)
+        first, second = region(gold, trusted=True), region(answer)
         if first is not None and second is not None:
             return self._say("interval", self._same_pieces(first, second))
         if gold.kind == answer.kind == "relation":
             return self._say("inequality", self._same_relation(gold, answer))
         if gold.kind == answer.kind and gold.kind in ("union", "difference"):
             return self._say("set", self._same_set(gold.items, answer.items))
+        if "list" in (gold.kind, answer.kind):
+            return self._collections(gold, answer)
         return self._say("interval", False)
 
     def _same_pieces(self, gold: list, answer: list) -> bool:
@@ -329,25 +379,55 @@ def renamed(node: Node, old: str, new: str) -> Node:
     return read([t._replace(text=new) if t.text == old else t for t in node.tokens])
 
 
-_SMALL_WORDS = frozenset(("the", "The", "a", "an", "An", "and"))  # a capital A may be the answer
-_PHRASES = {"dne": "does not exist"}
+_COUNTERS, _CONSTANTS = frozenset("knmlj"), frozenset("CcKkAB")
 
 
-def plain_text(spelling: str) -> str:
-    """Words without case, punctuation, articles and "and"."""
-    words = "".join(c if c.isalnum() else " " for c in spelling).split()
-    text = " ".join(word for word in words if word not in _SMALL_WORDS).casefold()
-    return _PHRASES.get(text, text)
+def _free(gold: Node, answer: Node, theirs: str, ours: str) -> bool:
+    """Whether a letter of the answer may stand for another of the gold answer.
+
+    It may where one is declared to be whole, in a family of angles, and as a constant of
+    integration, which is C, or c for C.
+    """
+    if theirs in gold.parameters or ours in answer.parameters:
+        return True
+    angles = any(token.text in ("pi", "circ") for token in gold.tokens)
+    if {theirs, ours} <= _COUNTERS:
+        return angles
+    if not {theirs, ours} <= _CONSTANTS:
+        return False
+    others = any(t.kind == "letter" and t.text != theirs for t in gold.tokens)
+    return others and ("C" in (theirs, ours) or theirs.lower() == ours.lower())
+
+
+def _without_arguments(node: Node) -> Node:
+    """A differential equation without the arguments of its functions: y for y(t)."""
+    out, tokens, at = [], node.tokens, 0
+    while at < len(tokens):
+        out.append(tokens[at])
+        behind = tokens[at + 1 : at + 4]
+        argument = tokens[at].kind == "letter" or tokens[at].text == "'"
+        called = [t.text for t in behind[::2]] == ["(", ")"] and behind[1].kind == "letter"
+        at += 4 if argument and called else 1
+    return read(out)
 
 
 def _flat(node: Node) -> list[Node]:
     """The members of a collection, with 1 ± 2 as two of them."""
     if node.kind not in ("list", "set"):
         return [node]
-    out = []
-    for item in node.items:
+    out: list[Node] = []
+    for item in _shortened(node.items):
         out += _flat(item) if item.kind == "list" and item.detail == "pm" else [item]
     return out
+
+
+def _shortened(items: list[Node]) -> list[Node]:
+    """1, 2, 3, …, n as 1, 2, …, n."""
+    at = next((i for i, item in enumerate(items) if item.spelling == "dots"), 0)
+    values = [exact_value(item) if item.kind == "value" else None for item in items[:at]]
+    if at < 3 or None in values or len({b - a for a, b in itertools.pairwise(values)}) > 1:
+        return items
+    return items[:2] + items[at:]
 
 
 def _names(items: list[Node]) -> set[str]:

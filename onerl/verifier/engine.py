@@ -5,9 +5,8 @@
 busy interpreter here matter. A supervisor is started on first use, shared by all threads, started
 anew after a fork and after its own death, and it ends when this process does.
 
-There are two: one for numbers, which starts in a moment and answers in a fraction of a millisecond,
-and one for algebra, which loads sympy and math-verify and is asked only about gold answers that
-our own parser cannot read (integrals, sums, products of matrices); most runs never start it.
+`warm()` starts it ahead of the first question; it is ready in a moment and answers in fractions of
+a millisecond.
 
 What is covered: any hang, crash or memory growth of the computation; death of either side.
 What is not: the supervisor runs as the same user. It parses mathematics and evaluates no code.
@@ -31,24 +30,24 @@ _START_SECONDS = 60.0
 
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
-    "from onerl.verifier.worker import main; main(sys.argv[2], *map(float, sys.argv[3:]))"
+    "from onerl.verifier.worker import main; main(*map(float, sys.argv[2:]))"
 )
 
 
 class Engine:
     """A lazily started supervisor. Thread-safe; one question at a time."""
 
-    def __init__(self, kind: str):
-        self.kind = kind
+    def __init__(self):
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
         self._owner = 0
+        self._ready = False
         self.starts = 0
 
-    def ask(self, task: tuple, cpu_seconds: float = CPU_SECONDS) -> tuple[str, float]:
+    def ask(self, trees: tuple, cpu_seconds: float = CPU_SECONDS) -> tuple[str, float]:
         """("equal" | "different" | "unread" | "timeout" | "error", CPU seconds used)."""
         try:
-            line = (json.dumps([round(cpu_seconds, 3), *_encode(task)]) + "\n").encode()
+            line = (json.dumps([round(cpu_seconds, 3), *map(_encode, trees)]) + "\n").encode()
         except RecursionError:
             return "unread", 0.0
         with self._lock:
@@ -62,6 +61,11 @@ class Engine:
                     raise
         return "error", 0.0
 
+    def warm(self) -> None:
+        """Starts the process without waiting for it. Raises nothing."""
+        with self._lock, suppress(OSError):
+            self._launch()
+
     def _exchange(self, line: bytes) -> tuple[str, float]:
         self._start()
         process = self._process
@@ -71,20 +75,26 @@ class Engine:
         return word, float(used)
 
     def _start(self) -> None:
+        self._launch()
+        if not self._ready:
+            if _read_line(self._process.stdout, _START_SECONDS) != "ready":
+                raise OSError("the verifier's worker did not start")
+            self._ready = True
+
+    def _launch(self) -> None:
         if self._process is not None and self._owner == os.getpid():
             if self._process.poll() is None:
                 return
             self._stop()
         self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _BOOT, json.dumps(_import_path()), self.kind,
+            [sys.executable, "-W", "ignore", "-c", _BOOT, json.dumps(_import_path()),
              str(os.getpid()), str(WALL_SECONDS), str(MEMORY_MB)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             bufsize=0, start_new_session=True,
         )  # fmt: skip
         self._owner = os.getpid()
         self.starts += 1
-        if _read_line(self._process.stdout, _START_SECONDS) != "ready":
-            raise OSError("the verifier's worker did not start")
+        self._ready = False
 
     def _stop(self) -> None:
         process, self._process = self._process, None
@@ -143,15 +153,19 @@ def _encode(value):
     return value
 
 
-NUMBERS, ALGEBRA = Engine("trees"), Engine("latex")
+NUMBERS = Engine()
 
 
-def ask(task: tuple, cpu_seconds: float = CPU_SECONDS) -> tuple[str, float]:
-    """Asks the engine for ("trees", tree, tree) or ("latex", text, text); see `Engine.ask`."""
-    return (NUMBERS if task[0] == "trees" else ALGEBRA).ask(task, cpu_seconds)
+def ask(trees: tuple, cpu_seconds: float = CPU_SECONDS) -> tuple[str, float]:
+    """Asks the engine whether two trees are equal; see `Engine.ask`."""
+    return NUMBERS.ask(trees, cpu_seconds)
 
 
-for _engine in (NUMBERS, ALGEBRA):
-    atexit.register(_engine.close)
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=_engine.after_fork)
+def warm() -> None:
+    """Starts the worker now, in the background, so that no verdict waits for it."""
+    NUMBERS.warm()
+
+
+atexit.register(NUMBERS.close)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=NUMBERS.after_fork)

@@ -1,9 +1,9 @@
 r"""Tokens to a syntax tree of one mathematical expression.
 
 A small precedence parser for what answers are made of: arithmetic, powers, roots, functions,
-factorials, binomials, mixed numbers, implicit products. It evaluates nothing; a tree is nested
-tuples whose first item names the node. Anything else raises `UnreadableError`, and is left to the
-symbolic engine.
+factorials, binomials, mixed numbers, implicit products, sums, integrals and limits. It evaluates
+nothing; a tree is nested tuples whose first item names the node. Anything else raises
+`UnreadableError`.
 """
 
 from fractions import Fraction
@@ -14,15 +14,37 @@ _UNARY = FUNCTIONS - {"sqrt", "log", "max", "min", "gcd", "lcm"}
 _MANY = frozenset(("max", "min", "gcd", "lcm"))
 _MATES = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "lfloor": "rfloor", "lceil": "rceil"}
 _MAX_DIGITS = 400
+_BOUND = frozenset(("sum", "prod", "int", "lim"))
+_BOUND_NAME = "#"
 
 
-def parse(tokens: list[Token]) -> tuple:
-    """The tree of `tokens`. Raises UnreadableError unless all of them form one expression."""
-    reader = _Reader(tokens)
+def parse(tokens: list[Token], *, tight: bool = False) -> tuple:
+    """The tree of `tokens`. Raises UnreadableError unless all of them form one expression.
+
+    With `tight`, a product without a sign binds closer than a slash: t/RC is t/(RC).
+    """
+    reader = _Reader(tokens, tight)
     tree = reader.sum()
     if reader.position != len(tokens):
         raise UnreadableError(f"left over: {tokens[reader.position].text}")
     return tree
+
+
+def matching(tokens: list[Token], start: int) -> int:
+    """Index of the bracket that closes the one at `start`, or -1."""
+    depth = 0
+    for index in range(start, len(tokens)):
+        depth += (tokens[index].kind == "open") - (tokens[index].kind == "close")
+        if depth == 0:
+            return index
+    return -1
+
+
+def _with_bound(tree: tuple, name: str) -> tuple:
+    """`tree` with its bound variable under a name that no answer can write."""
+    if tree == ("var", name) or tree == ("const", name):
+        return ("var", _BOUND_NAME)
+    return tuple(_with_bound(part, name) if isinstance(part, tuple) else part for part in tree)
 
 
 def number(text: str) -> tuple:
@@ -33,8 +55,9 @@ def number(text: str) -> tuple:
 
 
 class _Reader:
-    def __init__(self, tokens: list[Token]):
+    def __init__(self, tokens: list[Token], tight: bool = False):
         self.tokens = tokens
+        self.tight = tight
         self.position = 0
         self.bars = 0  # open |absolute values|
 
@@ -58,6 +81,9 @@ class _Reader:
         while self.peek().text in ("+", "-") and self.peek().kind == "op":
             operator = self.take().text
             tree = ("add" if operator == "+" else "sub", tree, self.product())
+        if self.peek().kind == "cmd" and self.peek().text in ("over", "choose"):
+            operator = self.take().text
+            return ("div" if operator == "over" else "binom", tree, self.sum())
         return tree
 
     # product := sign (("*" | "/" | nothing) sign)*
@@ -67,7 +93,10 @@ class _Reader:
             token = self.peek()
             if token.kind == "op" and token.text in ("*", "/"):
                 self.take()
-                tree = ("mul" if token.text == "*" else "div", tree, self.signed())
+                right = self.signed()
+                while token.text == "/" and self.tight and self._starts_factor(self.peek()):
+                    right = self._implicit(right, self.peek())
+                tree = ("mul" if token.text == "*" else "div", tree, right)
             elif token == ("cmd", "mod", token.space):
                 self.take()
                 tree = ("mod", tree, self.signed())
@@ -87,8 +116,8 @@ class _Reader:
     def _starts_factor(self, token: Token) -> bool:
         if token.text == "|":
             return self.bars == 0
-        return token.kind in ("num", "letter", "open") or (
-            token.kind == "cmd" and not token.text.startswith("end{") and token.text != "over"
+        return token.kind in ("num", "letter", "word", "open") or (
+            token.kind == "cmd" and token.text not in ("over", "choose", "of")
         )
 
     def _implicit(self, left: tuple, token: Token) -> tuple:
@@ -172,7 +201,7 @@ class _Reader:
         token = self.take()
         if token.kind == "num":
             return self._number(token)
-        if token.kind == "letter":
+        if token.kind == "letter" or token.kind == "word":
             return self._name(token)
         if token.kind == "open":
             return self._bracketed(token)
@@ -212,39 +241,58 @@ class _Reader:
         return ("num", Fraction(head + "0") + part, None)
 
     def _group(self) -> list[Token]:
-        """The tokens of {…}, or the single token that stands for it."""
-        if self.peek().text != "{":
+        """The tokens of {…} or (…), or the single token that stands for them."""
+        opening = self.peek().text
+        if opening not in ("{", "("):
             return [self.take()]
         self.take()
         start, depth = self.position, 1
         while depth:
             token = self.take()
-            depth += (token.text == "{") - (token.text == "}")
+            depth += (token.text == opening) - (token.text == _MATES[opening])
         return self.tokens[start : self.position - 1]
 
     def _name(self, token: Token) -> tuple:
         """A variable with its subscript and primes; e, i and f(0) are special."""
         name = token.text
-        subscript = self.peek().text == "_"
-        if subscript:
+        if self.peek().text == "_":
             self.take()
-            name += "_" + spell(self._group())
-        while True:
-            if self.peek().text == "'":
+            below = self._group()
+            name += "_" + spell(below)
+            if token.text == "C" and self.peek().text == "^":  # C_n^k, C_{2n}^{n}
                 self.take()
-                name += "'"
-            elif [self.peek(i).text for i in range(4)] == ["^", "{", "'", "}"]:
-                self.position += 4
-                name += "'"
-            else:
-                break
+                return ("binom", parse(below), self._argument())
+        while self.peek().text == "'":
+            self.take()
+            name += "'"
         if name in ("e", "i"):
             return ("const", name)
+        if token.kind == "word":
+            name = name.casefold()
+            if self.peek().text == "(":  # an unknown function of an argument as it is written
+                return ("var", f"{name}({spell(self._group())})")
+        if name == "C" and self.peek().text == "(":
+            chosen = self._chosen()
+            if chosen:
+                return chosen
         argument = [self.peek(i) for i in range(3)]
         if [t.text for t in argument[::2]] == ["(", ")"] and argument[1].kind == "num":
             self.position += 3  # f(0): a value of an unknown function, not f times 0
             return ("var", f"{name}({argument[1].text})")
         return ("var", name)
+
+    def _chosen(self) -> tuple | None:
+        """C(n, k), a binomial; None when the bracket holds one expression."""
+        before = self.position
+        self.take()
+        upper = self.sum()
+        if self.peek().text == ",":
+            self.take()
+            lower = self.sum()
+            self.expect(")")
+            return ("binom", upper, lower)
+        self.position = before
+        return None
 
     def _bracketed(self, token: Token) -> tuple:
         close = _MATES.get(token.text)
@@ -253,9 +301,6 @@ class _Reader:
         bars, self.bars = self.bars, 0
         inner = self.sum()
         self.bars = bars
-        if token.text == "{" and self.peek() == ("cmd", "over", self.peek().space):
-            self.take()
-            inner = ("div", inner, self.sum())
         self.expect(close)
         if token.text in ("lfloor", "lceil"):
             return ("fn", "floor" if token.text == "lfloor" else "ceil", inner)
@@ -278,10 +323,16 @@ class _Reader:
     def _command(self, name: str) -> tuple:
         if name == "frac":
             if self._is_derivative():
-                return ("var", "frac " + spell(self._group()) + " / " + spell(self._group()))
+                return self._derivative()
             return ("div", self._argument(), self._argument())
         if name == "sqrt":
             return self._root()
+        if name == "root":  # \\root 3 \\of 7
+            degree = self._argument()
+            self.expect("of")
+            return ("root", self._argument(), degree)
+        if name in _BOUND:
+            return self._bound(name)
         if name == "binom":
             return ("binom", self._argument(), self._argument())
         if name == "pi":
@@ -302,12 +353,58 @@ class _Reader:
             return self._function(name)
         raise UnreadableError(f"\\{name}")
 
+    def _bound(self, name: str) -> tuple:
+        """A sum, product, integral or limit: (name, from, to, body in the bound variable)."""
+        low, high = None, ("const", "oo")
+        while self.peek().text in ("_", "^"):
+            if self.take().text == "_":
+                low = self._group()
+            else:
+                high = parse(self._group())
+        if low is None:
+            raise UnreadableError(f"\\{name}")
+        sign = {"lim": "to"}.get(name, "=")
+        if name == "int":
+            body, variable = self._integrand()
+            start = parse(low)
+        else:
+            if len(low) < 3 or low[0].kind != "letter" or low[1].text != sign:
+                raise UnreadableError(f"\\{name}")
+            variable, start = low[0].text, parse(low[2:])
+            body = self.product()
+        return (name, start, high, _with_bound(body, variable))
+
+    def _integrand(self) -> tuple[tuple, str]:
+        """(body, variable) of what stands before dx."""
+        depth = 0
+        for at in range(self.position, len(self.tokens) - 1):
+            token, after = self.tokens[at], self.tokens[at + 1]
+            depth += (token.kind == "open") - (token.kind == "close")
+            if depth == 0 and token.text == "d" and after.kind == "letter":
+                body = self.tokens[self.position : at]
+                self.position = at + 2
+                tree = parse(body) if body else ("num", Fraction(1), None)
+                return tree, after.text
+        raise UnreadableError("\\int")
+
+    def _derivative(self) -> tuple:
+        """dy/dt as y', and what is more involved as it is spelled."""
+        top, bottom = self._group(), self._group()
+        order, name = 1, top[1:]
+        if name[:1] and name[0].text == "^":
+            name = [token for token in name[1:] if token.text not in "{}"]
+            order, name = int(name[0].text) if name[0].text.isdigit() else 0, name[1:]
+        if top[0].text == "d" and 0 < order < 5 and len(name) == 1 and name[0].kind == "letter":
+            return ("var", name[0].text + "'" * order)
+        return ("var", f"frac {spell(top)} / {spell(bottom)}")
+
     def _is_derivative(self) -> bool:
-        first, second = self.peek(), self.peek(1)
-        return first.text == "{" and second.text in ("d", "\\partial") and any(
-            token.text == second.text
-            for token in self.tokens[self.position + 2 : self.position + 16]
-        )  # fmt: skip
+        first, sign = self.peek(), self.peek(1)
+        if first.text != "{" or sign.text not in ("d", "\\partial"):
+            return False
+        close = matching(self.tokens, self.position)
+        bottom = [token.text for token in self.tokens[close + 1 : close + 3]]
+        return close > 0 and bottom == ["{", sign.text]
 
     def _root(self) -> tuple:
         degree = None
@@ -333,8 +430,10 @@ class _Reader:
     def _function(self, name: str) -> tuple:
         power = self._function_power()
         argument = self._function_argument()
-        if power == ("neg", ("num", Fraction(1), None)) and name in ("sin", "cos", "tan"):
+        if power == ("neg", ("num", Fraction(1), None)) and "a" + name in _UNARY:
             return ("fn", "a" + name, argument)
+        if name == "cis":
+            return ("fn", "exp", ("mul", ("const", "i"), argument))
         tree = ("fn", name, argument)
         return ("pow", tree, power) if power else tree
 

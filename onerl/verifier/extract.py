@@ -4,7 +4,7 @@ Extraction is where reward hacking happens, so its rules are few and never look 
 
 * only ``\boxed{...}`` and ``\fbox{...}`` are answers; the text around them is worth nothing;
 * the last box counts, and an unterminated or empty last box is no answer;
-* boxes joined as one statement ("\boxed{1} or \boxed{2}") are one list: a second guess never pays.
+* boxes of one statement ("\boxed{1} or \boxed{2}") are one list: a second guess never pays.
 
 Everything is linear in the length of the response and looks at it from the right.
 """
@@ -17,13 +17,18 @@ MAX_ANSWER = 1000  # characters; the longest gold answer of the six test sets an
 _SCAN = 100_000  # how far a closing brace is looked for
 _MAX_BOXES = 64  # boxes joined into one answer, or around one another, at most
 _MAX_LOOKS = 10_000  # times the word "box" is looked at
-_MAX_GAP = 60  # characters between two boxes of one statement
+_MAX_GAP = 80  # characters between two boxes of one statement
 
-_OPENING = re.compile(r"\\(?:f?boxed|fbox)\s{0,8}\{")
+# with braces, or a number behind it: TeX reads \boxed 42 otherwise, and a reader does not
+_OPENING = re.compile(r"\\f?box(?:ed)?(?:\s{0,8}\{|\s{1,8}(-?\d+(?:\.\d+)?)(?![\d{\w]))")
 _BRACES = re.compile(r"\\.|[{}]", re.S)
-_JOINT = re.compile(
-    r"(?:[\s$,;.:&+/|]|\\[,;:! \]\[()]|\\q?quad\b|\\\\|\\(?:text|mathrm|textrm|mbox)\s*\{"
-    r"|\}|\\(?:lor|vee|land|wedge|cup)\b|\b(?:and|or|also|maybe|perhaps|possibly|either|else|alternatively)\b)*"
+_SPECIAL = re.compile(r"(?:<\|[a-z_]+\|>|</s>)\s*$")
+# What makes a second box a new answer, not one more: a new sentence or line, or a step of thought.
+_NEXT = re.compile(
+    r"[.!?;]\s+\$?[A-Z][a-z]|\n\n|[^-*\s]\s*\n\s*[A-Z]|\b(?:then|no|wait|so|thus|hence|therefore|actually|correction|"
+    r"rather|instead|final|finally|gives?|giving|yields?|we|i|is|was|get|have|put|means|equals|which|"
+    r"into|becomes|from|with|using|the answer)\b",
+    re.I,
 )
 
 
@@ -48,8 +53,8 @@ def closing_brace(text: str, opening: int, reach: int = _SCAN) -> int:
     return -1
 
 
-def _openings(response: str):
-    """The box openings of a response, last first, as (start, index of the brace)."""
+def _boxes(response: str):
+    """The boxes of a response, last first, as (start, end, content); the end of an open one is -1."""
     end = len(response)
     for _ in range(_MAX_LOOKS):
         found = response.rfind("box", 0, end)
@@ -58,30 +63,30 @@ def _openings(response: str):
         end = found
         start = response.rfind("\\", max(0, found - 2), found)
         match = _OPENING.match(response, start) if start >= 0 else None
-        if match:
-            yield start, match.end() - 1
+        if match and match[1]:
+            yield start, match.end(), match[1]
+        elif match:
+            close = closing_brace(response, match.end() - 1)
+            yield start, close, _SPECIAL.sub("", response[match.end() : close])
 
 
 def extract(response: str) -> Extraction:
     """The answer of `response`, with the reason when there is none."""
-    openings = _openings(response)
-    start, brace = next(openings, (-1, -1))
-    if start < 0:
-        return Extraction(None, "no-answer")
-    close = closing_brace(response, brace)
-    if close < 0:
-        return Extraction(None, "too-long" if len(response) - brace > _SCAN else "no-answer")
-    boxes = [response[brace + 1 : close]]
-    for earlier, brace in itertools.islice(openings, _MAX_BOXES):
-        close = closing_brace(response, brace, 2 * MAX_ANSWER)
-        if close > start and len(boxes) == 1:  # a box around the last one
-            boxes = [response[brace + 1 : close]]
-        elif 0 < close < start and _joined(response[close + 1 : start]):
-            boxes.append(response[brace + 1 : close])
+    boxes = _boxes(response)
+    start, end, content = next(boxes, (-1, -1, ""))
+    if end < 0:
+        cut = 0 <= start < len(response) - _SCAN
+        return Extraction(None, "too-long" if cut else "no-answer")
+    contents = [content]
+    for earlier, end, content in itertools.islice(boxes, _MAX_BOXES):
+        if end > start and len(contents) == 1:  # a box around the last one
+            contents = [content]
+        elif 0 < end <= start and _joined(response[end:start].removeprefix("}")):
+            contents.append(content)
         else:
             break
         start = earlier
-    distinct = list(dict.fromkeys(box.strip() for box in reversed(boxes)))
+    distinct = list(dict.fromkeys(box.strip() for box in reversed(contents)))
     if not any(distinct):
         return Extraction(None, "no-answer")
     answer = " , ".join(distinct)
@@ -89,5 +94,5 @@ def extract(response: str) -> Extraction:
 
 
 def _joined(between: str) -> bool:
-    """Whether two boxes with only this between them are one statement."""
-    return len(between) <= _MAX_GAP and "\n\n" not in between and bool(_JOINT.fullmatch(between))
+    """Whether two boxes with this between them are one statement."""
+    return len(between) <= _MAX_GAP and not _NEXT.search(between)

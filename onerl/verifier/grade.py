@@ -8,7 +8,7 @@ no-answer  no box, an empty one, or the last one was never closed
 too-long   the answer has more than `MAX_ANSWER` characters
 unparseable the answer is no mathematics we can read, and not the gold's own text
 timeout    the symbolic engine used up its CPU time; wrong, like all that follow
-error      the engine could not be started or the comparison failed; never cached
+error      the worker could not be started: no verdict, with a warning, and never cached
 bad-input  the response is not a string
 bad-gold   the gold answer is empty or not text
 ========== =====================================================================================
@@ -18,22 +18,21 @@ one problem gives the same few answers thousands of times.
 """
 
 import re
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from onerl.verifier import engine, paper_rules
+from onerl.verifier import engine
 from onerl.verifier.compare import Comparison
 from onerl.verifier.extract import MAX_ANSWER, extract
 from onerl.verifier.node import Node
-from onerl.verifier.policy import DEFAULT, Policy
 from onerl.verifier.spelling import strip_wrapping
 from onerl.verifier.structure import read_answer
 from onerl.verifier.tokens import UnreadableError
-from onerl.verifier.values import needs_engine
+from onerl.verifier.words import same_text
 
 CACHE_SIZE = 1 << 14
-RULES = ("onerl", "paper")
 
 _LETTER = re.compile(r"\(?\s*([A-J])\s*\)?[.:]?")
 _FONT = re.compile(
@@ -65,9 +64,9 @@ class _UndecidedError(Exception):
     """Carries a verdict that must not be cached."""
 
 
-def verify(response: str, gold: str, *, rules: str = "onerl") -> bool:
+def verify(response: str, gold: str, *, options: Mapping[str, str] | None = None) -> bool:
     r"""Whether the last ``\boxed{}`` of `response` is the gold answer. No response raises."""
-    return grade(response, gold, rules=rules).correct
+    return grade(response, gold, options=options).correct
 
 
 def extract_answer(response: str) -> str | None:
@@ -75,44 +74,36 @@ def extract_answer(response: str) -> str | None:
     return extract(response).answer if isinstance(response, str) else None
 
 
-def same_answer(answer: str, gold: str, *, rules: str = "onerl") -> bool:
+def same_answer(answer: str, gold: str) -> bool:
     """Whether two bare answers are the same."""
-    if not isinstance(answer, str):
-        return False
-    return _verdict(answer, _gold_text(gold), _check_rules(rules))[0]
+    return isinstance(answer, str) and _verdict(answer, _gold_text(gold), ())[0]
 
 
-def grade_many(pairs: Iterable[tuple[str, str]], *, rules: str = "onerl") -> list[Grade]:
-    """A `Grade` for each (response, gold), in order."""
-    return [grade(response, gold, rules=rules) for response, gold in pairs]
+def grade_many(
+    pairs: Iterable[tuple[str, str]], options: Iterable[Mapping[str, str] | None] | None = None
+) -> list[Grade]:
+    """A `Grade` for each (response, gold), in order; `options` has the choices of each."""
+    pairs = list(pairs)
+    choices = [None] * len(pairs) if options is None else options
+    return [
+        grade(response, gold, options=texts)
+        for (response, gold), texts in zip(pairs, choices, strict=True)
+    ]
 
 
-def grade(response: str, gold: str, *, rules: str = "onerl") -> Grade:
+def grade(response: str, gold: str, *, options: Mapping[str, str] | None = None) -> Grade:
     """The verdict on one response, with the answer found, its status and the deciding rule.
 
-    `rules="paper"` restates the reward of the paper's code, for audits; see `paper_rules`.
-    Raises ValueError for unknown rules, and nothing else.
+    `options` are the texts of a multiple-choice problem by their letters, {"A": "heat", …}: the
+    gold letter is then answered by its letter, its text, or both, and by no other.
     """
-    _check_rules(rules)
     if not isinstance(response, str):
         return Grade(False, None, "bad-input", "extraction")
-    if rules == "paper":
-        answer, status = paper_rules.extract(response), "ok"
-        if answer is None:
-            status = "no-answer"
-    else:
-        found = extract(response)
-        answer, status = found.answer, found.status
-    if answer is None:
-        return Grade(False, None, status, "extraction")
-    correct, status, rule = _verdict(answer, _gold_text(gold), rules)
-    return Grade(correct, answer, status, rule)
-
-
-def _check_rules(rules: str) -> str:
-    if rules not in RULES:
-        raise ValueError(f"rules={rules!r}: allowed are {', '.join(map(repr, RULES))}")
-    return rules
+    found = extract(response)
+    if found.answer is None:
+        return Grade(False, None, found.status, "extraction")
+    choices = tuple(sorted(options.items())) if options else ()
+    return Grade(*_verdict(found.answer, _gold_text(gold), choices, found.answer))
 
 
 def _gold_text(gold) -> str:
@@ -122,20 +113,20 @@ def _gold_text(gold) -> str:
     return str(gold) if isinstance(gold, (int, float)) and not isinstance(gold, bool) else ""
 
 
-def _verdict(answer: str, gold: str, rules: str) -> tuple[bool, str, str]:
+def _verdict(answer: str, gold: str, choices: tuple, *shown: str) -> tuple:
+    """(correct, *shown, status, rule), from the cache where it was decided before."""
     try:
-        return _cached(answer, gold, rules)
+        correct, status, rule = _cached(answer, gold, choices)
     except _UndecidedError as undecided:
-        return undecided.args[0]
+        correct, status, rule = undecided.args[0]
+        warnings.warn(f"the verifier could not decide an answer ({rule})", stacklevel=2)
+    return correct, *shown, status, rule
 
 
 @lru_cache(CACHE_SIZE)
-def _cached(answer: str, gold: str, rules: str) -> tuple[bool, str, str]:
+def _cached(answer: str, gold: str, choices: tuple) -> tuple[bool, str, str]:
     try:
-        if rules == "paper":
-            correct, rule = paper_rules.same_answer(answer, gold)
-            return correct, "ok", rule
-        verdict = judge(answer, gold)
+        verdict = judge(answer, gold, choices=choices)
     except Exception as error:  # the contract: no string raises; a test keeps this branch unreached
         raise _UndecidedError((False, "error", type(error).__name__)) from None
     if verdict[1] == "error":
@@ -148,8 +139,8 @@ def clear_cache() -> None:
     _cached.cache_clear()
 
 
-def judge(answer: str, gold: str, *, policy: Policy = DEFAULT, ask=None) -> tuple[bool, str, str]:
-    """(correct, status, rule) of two bare answers, uncached."""
+def judge(answer: str, gold: str, *, choices: tuple = (), ask=None) -> tuple[bool, str, str]:
+    """(correct, status, rule) of two bare answers, uncached; `choices` are (letter, text) pairs."""
     if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
         return False, "too-long" if len(answer) > MAX_ANSWER else "bad-gold", "length"
     plain_gold, plain_answer = strip_wrapping(gold), strip_wrapping(answer)
@@ -161,10 +152,21 @@ def judge(answer: str, gold: str, *, policy: Policy = DEFAULT, ask=None) -> tupl
         return True, "ok", "identical"
     letter = _LETTER.fullmatch(_bare(gold))
     if letter:
-        chosen = _CHOSEN.fullmatch(_bare(answer))
-        right = bool(chosen) and chosen[1].upper() == letter[1]
-        return right and not _OTHER_CHOICE.search(chosen[2] or ""), "ok", "choice"
-    return _compare(answer, gold, Comparison(policy, ask or engine.ask))
+        return _chosen(letter[1], _bare(answer), dict(choices)), "ok", "choice"
+    return _compare(answer, gold, Comparison(ask or engine.ask))
+
+
+def _chosen(letter: str, answer: str, options: dict[str, str]) -> bool:
+    """Whether an answer names one choice, the right one, by its letter, its text or both."""
+    text = _bare(options.get(letter, ""))
+    chosen = _CHOSEN.fullmatch(answer)
+    if chosen is None:
+        named = [other for other, said in options.items() if same_text(_bare(said), answer)]
+        return named == [letter]
+    said = (chosen[2] or "").strip()
+    if chosen[1].upper() != letter or not said:
+        return chosen[1].upper() == letter
+    return same_text(text, said) if text else not _OTHER_CHOICE.search(said)
 
 
 def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str, str]:
@@ -172,20 +174,16 @@ def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str,
     if _SPACED_DIGITS.fullmatch(answer.strip()):
         answer = answer.replace(" ", "")
     ambiguous = _GROUPED.search(answer) or _GROUPED.search(gold)
-    status, rule, compared = "unparseable", "unread", False
+    status, rule = "unparseable", "unread"
     for group_digits in (True, False) if ambiguous else (True,):
         given = _read(answer, group_digits)
         wanted = _read(gold, group_digits)
         status = "ok" if given is not None else status
         if given is None or wanted is None:
             continue
-        compared = True
         if _equal(comparison, wanted, given):
             return True, "ok", comparison.rule
         rule = comparison.rule
-    if not compared and needs_engine(gold, answer):
-        same = comparison.confirm_latex(strip_wrapping(gold), strip_wrapping(answer))
-        return same, comparison.undecided or "ok", comparison.rule
     if comparison.unread and status == "ok":
         status = "unparseable"
     return False, comparison.undecided or status, rule

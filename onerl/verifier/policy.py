@@ -6,19 +6,7 @@ onerl.verifier --policy` prints it.
 """
 # ruff: noqa: E501
 
-from dataclasses import dataclass
 from typing import NamedTuple
-
-
-@dataclass(frozen=True)
-class Policy:
-    """The two choices a benchmark may want otherwise. Training and evaluation use the default."""
-
-    decimals: int = 6  # correct decimals a decimal must show to stand for an exact gold answer
-    percent: bool = True  # 10 % is also 0.1 when only one side carries the sign
-
-
-DEFAULT = Policy()
 
 
 class Row(NamedTuple):

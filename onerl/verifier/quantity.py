@@ -1,21 +1,11 @@
 r"""A value with its unit, percent or degree mark; or a text; what is left when no shape remains."""
-# ruff: noqa: SIM905
 
 from onerl.verifier import units
-from onerl.verifier.node import Node, matching
+from onerl.verifier.expression import matching
+from onerl.verifier.node import Node
 from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell
+from onerl.verifier.words import EMPTY, REALS, without_nouns
 
-# Words that change what a number says; next to one of them it is not read as the answer.
-QUALIFIERS = frozenset(
-    "or and not is wrong no if to but maybe either neither nor plus minus times more less than mod "
-    "base at until for in when where incorrect false unless except between from least most all "
-    "roughly around nearly almost rounded greater fewer over under".split()
-)
-_NAMES_EMPTY = frozenset(
-    ("no solution", "no solutions", "none", "no real solution", "no real solutions", "empty set",
-     "the empty set", "null set")
-)  # fmt: skip
-_NAMES_REALS = frozenset(("all real numbers", "all reals", "real numbers", "all real values"))
 _PERCENT, _DEGREE = units.read_unit(["percent"]), units.read_unit(["deg"])
 _MARKS = (
     (["%"], "%"),
@@ -24,21 +14,22 @@ _MARKS = (
     (["circ"], "deg"),
 )
 _ANGLED = FUNCTIONS - {"sqrt"}
+_SAID = frozenset(("word", "letter", "sep"))
 
 
 def read_value(tokens: list[Token]) -> Node:
     """An expression with its unit, percent or degree mark, or a text."""
     words = spell(tokens)
-    tokens = _without_words(tokens)
-    spelling = spell(tokens)
-    if spelling == "emptyset" or spelling.lower() in _NAMES_EMPTY:
+    if words == "emptyset" or words.lower() in EMPTY:
         return Node("set", tokens)
-    if spelling in ("mathbb R", "\\Re") or spelling.lower() in _NAMES_REALS:
+    if words in ("mathbb R", "\\Re") or words.lower() in REALS:
         ends = [Node("value", [Token("op", sign), Token("cmd", "infty")]) for sign in "-+"]
         return Node("tuple", tokens, ends, detail="()")
-    if any(token.kind in ("text", "word") for token in tokens):
+    tokens = without_nouns(tokens)
+    if _is_text(tokens):
         return Node("text", tokens, words=words)
     tokens, unit, mark = _without_unit(tokens)
+    tokens = without_nouns(tokens) if unit is not None else tokens
     if not tokens:
         raise UnreadableError("a unit without a number")
     if tokens[0].text == "(" and matching(tokens, 0) == len(tokens) - 1:
@@ -48,31 +39,15 @@ def read_value(tokens: list[Token]) -> Node:
     return Node("value", tokens, unit=unit, mark=mark, words=words)
 
 
-def _without_words(tokens: list[Token]) -> list[Token]:
-    """Drops words around a number ("the answer is 5", "24 divisors") that do not qualify it."""
-    if not any(token.kind in ("num", "cmd") for token in tokens):
-        return tokens
-    wordy = ("text", "word")
-    start, end = 0, len(tokens)
-    while (
-        start < end and tokens[start].kind in wordy and _harmless(tokens[start].text, leading=True)
-    ):
-        start += 1
-    if start and start < end and tokens[start].text in (":", "="):
-        start += 1
-    while end > start and tokens[end - 1].kind in wordy and _harmless(tokens[end - 1].text):
-        end -= 1
-    kept = tokens[start:end]
-    numeric = any(token.kind == "num" or token.text in ("pi", "sqrt", "frac") for token in kept)
-    return kept if kept and numeric else tokens
-
-
-def _harmless(text: str, *, leading: bool = False) -> bool:
-    words = "".join(c if c.isalpha() else " " for c in text.lower()).split()
-    if any(character.isdigit() for character in text):
+def _is_text(tokens: list[Token]) -> bool:
+    """Words and no mathematics: not -\\text{Var}(X), which is an expression."""
+    if not any(token.kind == "word" for token in tokens) or tokens[0].text == "-":
         return False
-    allowed = {"is", "are", "at", "in"} if leading else set()
-    return not (set(words) & (QUALIFIERS - allowed))
+    for at, token in enumerate(tokens):
+        call = token.text == "(" and all(t.kind != "word" for t in tokens[at + 1 : at + 2])
+        if call or not (token.kind in _SAID or token.text in "-:.,;'()"):
+            return False
+    return True
 
 
 def _without_unit(tokens: list[Token]) -> tuple[list[Token], units.Unit | None, str]:
@@ -111,11 +86,31 @@ def _unit_words(tokens: list[Token]) -> tuple[list[Token], list[str]]:
 
 
 def _mark(tokens: list[Token]) -> tuple[list[Token], str]:
-    """The expression without its closing percent or degree sign."""
+    """The expression without its closing percent or degree sign, or minutes of arc."""
     if any(token.kind == "cmd" and token.text in _ANGLED for token in tokens):
         return tokens, ""  # \sin 90^\circ: the sign belongs to the argument
     texts = [token.text for token in tokens]
     for ending, mark in _MARKS:
         if texts[-len(ending) :] == ending:
             return tokens[: -len(ending)], mark
-    return tokens, ""
+    while texts and texts[-1] == "'":
+        texts.pop()
+    primes = len(tokens) - len(texts)
+    if not 0 < primes < 3 or not texts or tokens[len(texts) - 1].kind != "num":
+        return tokens, ""
+    if "circ" in texts:
+        return _arc(tokens), "deg"
+    return tokens[: len(texts)], ""  # feet, inches or minutes, which only the problem knows
+
+
+def _arc(tokens: list[Token]) -> list[Token]:
+    """60° 42' 30" as a sum of degrees."""
+    out, scale = [], {"circ": "1", "'": "60", "''": "3600"}
+    numbers = [at for at, token in enumerate(tokens) if token.kind == "num"]
+    for at, end in zip(numbers, [*numbers[1:], len(tokens)], strict=True):
+        sign = "".join(token.text for token in tokens[at + 1 : end] if token.text not in "^{}")
+        if sign not in scale:
+            return tokens
+        out += [Token("op", "+")] * bool(out) + [tokens[at], Token("op", "/")]
+        out.append(Token("num", scale[sign]))
+    return out

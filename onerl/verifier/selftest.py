@@ -13,7 +13,7 @@ _KNOWN = (
     (r"\boxed{-\frac{4046}{4048}}", r"-\frac{2023}{2024}", True),
     (r"\boxed{2, -1}", r"\{-1, 2\}", True),
     (r"\boxed{(2, 1)}", "(1, 2)", False),
-    # these three need the engine
+    # these need the worker
     (r"\boxed{\sqrt{117}}", r"3\sqrt{13}", True),
     (r"\boxed{\frac{1}{\cos x}}", r"\sec x", True),
     (r"\boxed{\sqrt{13} \cdot 3.000001}", r"3\sqrt{13}", False),
@@ -31,7 +31,7 @@ def self_test() -> int:
         if verdict.correct is not expected:
             hint = ""
             if verdict.status == "error":
-                hint = "; the symbolic engine did not start: is math-verify[antlr4_13_2] installed?"
+                hint = "; the verifier's worker did not start: is mpmath installed?"
             raise SelfTestError(
                 f"verifier self-test: {response!r} against {gold!r} should be {expected}, "
                 f"is {verdict.correct} (status {verdict.status}, rule {verdict.rule}){hint}"

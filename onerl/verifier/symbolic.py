@@ -1,30 +1,27 @@
-r"""What the worker computes: equality to sixty digits, and math-verify for what we do not parse.
+r"""What the worker computes: the floating-point comparison again, with a hundred digits and more.
 
-Runs only inside the worker process. `same_trees` repeats the floating-point comparison of two of
-our own syntax trees with mpmath: two answers of a few hundred characters that agree to forty
-digits at every sample point are equal. `same_latex` hands LaTeX we cannot read ourselves
-(integrals, sums, products of matrices) to math-verify.
+Runs only inside the worker process. Two answers of a few hundred characters whose difference at
+every sample point is nothing but rounding, which shrinks when digits are added, are equal.
+Infinite sums, integrals and limits are mpmath's, and agree to twenty digits.
 """
 
-import logging
 from fractions import Fraction
 
 import mpmath
 
-from onerl.verifier import evaluate
-from onerl.verifier.evaluate import NoValueError
+from onerl.verifier.numeric import HARD, NoValueError, Samples, contains
 
-_DIGITS = 60
-_AGREE = mpmath.mpf(10) ** -40
-_NOTHING = mpmath.mpf(10) ** -48  # a difference this small after cancellation is zero
+_DIGITS = (80, 200)
+_HARD_DIGITS = 30
 
 
 class MpField:
-    """The numbers behind `evaluate.numeric`, with many digits."""
+    """The numbers behind `numeric.numeric`, with many digits."""
 
-    mpmath.mp.dps = _DIGITS
-    pi, e, i = mpmath.mpc(mpmath.pi), mpmath.mpc(mpmath.e), mpmath.mpc(0, 1)
     log = staticmethod(mpmath.log)
+    pi = property(lambda self: mpmath.mpc(mpmath.pi))
+    e = property(lambda self: mpmath.mpc(mpmath.e))
+    i = mpmath.mpc(0, 1)
 
     @staticmethod
     def number(value: Fraction):
@@ -48,66 +45,53 @@ class MpField:
     def floor(value):
         return mpmath.mpc(mpmath.floor(value.real + mpmath.mpf(10) ** -40))
 
+    @staticmethod
+    def limit(kind: str, term, start, end):
+        """An integral, an infinite sum or product, or a limit, by mpmath's extrapolation."""
+        ends = [mpmath.mpf(at) if isinstance(at, float) else at.real for at in (start, end)]
+        if kind == "int":
+            return mpmath.mpc(mpmath.quad(term, ends))
+        if kind == "lim":
+            return mpmath.mpc(mpmath.limit(lambda at: term(mpmath.mpc(at)), ends[0], exp=True))
+        method = mpmath.nsum if kind == "sum" else mpmath.nprod
+        return mpmath.mpc(method(lambda at: term(mpmath.mpc(at)), [int(ends[0]), mpmath.inf]))
+
 
 def same_trees(first: tuple, second: tuple) -> bool:
-    names = evaluate.variables(first) | evaluate.variables(second)
-    agreed = 0
-    for floats in evaluate.sample_points((first, second), names):
-        point = {name: mpmath.mpc(value) for name, value in floats.items()}
-        try:
-            left = evaluate.numeric(first, point, MpField)
-            right = evaluate.numeric(second, point, MpField)
-        except NoValueError:
-            continue
-        size = max(abs(left), abs(right))
-        if abs(left - right) > _AGREE * size and size > _NOTHING:
-            return False
-        agreed += 1
-    return agreed >= (3 if names else 1)
-
-
-def same_latex(gold: str, answer: str) -> bool:
-    from latex2sympy2_extended import NormalizationConfig
-    from math_verify import LatexExtractionConfig, parse, verify
-
-    normalisation = NormalizationConfig(
-        basic_latex=True,
-        units=False,
-        malformed_operators=True,
-        nits=True,
-        boxed="none",
-        equations=False,
-    )
-    config = [LatexExtractionConfig(boxed_match_priority=0, normalization_config=normalisation)]
-    parsed = [
-        parse(f"${text}$", config, parsing_timeout=None, fallback_mode="no_fallback")
-        for text in (gold, answer)
-    ]
-    # the text itself comes last in the list; only a parsed expression counts
-    if any(not forms or isinstance(forms[0], str) for forms in parsed):
+    """Whether two trees agree wherever both have a value, and have one somewhere."""
+    samples = Samples(first, second)
+    hard = contains(first, HARD) or contains(second, HARD)
+    differences = []
+    for digits in (_HARD_DIGITS,) if hard else _DIGITS:
+        mpmath.mp.dps = digits
+        bound, found = mpmath.mpf(10) ** (-digits // 2), []
+        for left, right in samples.pairs(first, second, MpField(), mpmath.mpc):
+            if left is None:
+                return False
+            size = max(abs(left), abs(right))
+            found.append((abs(left - right), size))
+            if abs(left - right) > bound * size and size > bound:
+                return False
+        differences.append(found)
+    if len(differences[-1]) < (3 if samples.names else 1):
         return False
-    return bool(verify(parsed[0], parsed[1], timeout_seconds=None))
+    return hard or all(map(_vanishes, *differences))
 
 
-def warm(kind: str) -> None:
-    """First use of what questions of this kind need, before the first fork."""
-    if kind == "trees":
-        _warm_trees()
-    else:
-        _warm_latex()
+def _vanishes(few: tuple, many: tuple) -> bool:
+    """Whether a difference is rounding, which added digits make smaller, and not a tiny number."""
+    if not many[0]:
+        return True
+    if few[0]:
+        return many[0] < few[0] * mpmath.mpf(10) ** -50
+    return many[0] < max(many[1], 1) * mpmath.mpf(10) ** -180
 
 
-def _warm_trees() -> None:
+def warm() -> None:
+    """First use of what questions need, before the first fork."""
     x, two = ("var", "x"), ("num", Fraction(2), None)
     one = ("num", Fraction(1), None)
     square = ("add", ("pow", ("fn", "sin", x), two), ("pow", ("fn", "cos", x), two))
     same_trees(("log", ("const", "e"), ("fn", "exp", square)), one)
     same_trees(("root", ("fact", ("mul", ("const", "pi"), one)), two), ("const", "pi"))
-
-
-def _warm_latex() -> None:
-    logging.disable(logging.CRITICAL)
-    same_latex(r"\int_0^1 x^2 dx + \sqrt{2}", r"\frac{1}{3} + 2^{1/2}")
-    same_latex(r"\sum_{k=1}^{4} k", "x+10")
-    matrix = r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}"
-    same_latex(matrix, matrix + " + " + matrix)
+    same_trees(("int", one, two, ("fn", "exp", ("var", "#"))), ("sum", one, ("const", "oo"), one))

@@ -8,80 +8,27 @@ counted ("24 divisors") are no units and never contradict anything.
 # word lists read better as words
 # ruff: noqa: SIM905
 
+import re
+
 Unit = frozenset  # of (base unit, power); the empty set means "a thing counted"
 
-_ALIASES = {
-    "m": "m meter meters metre metres",
-    "cm": "cm centimeter centimeters centimetre centimetres",
-    "mm": "mm millimeter millimeters millimetre millimetres",
-    "km": "km kilometer kilometers kilometre kilometres kms",
-    "nm": "nm nanometer nanometers",
-    "dm": "dm decimeter decimeters",
-    "in": "in inch inches",
-    "ft": "ft foot feet",
-    "yd": "yd yard yards",
-    "mi": "mi mile miles",
-    "au": "au",
-    "pc": "pc parsec parsecs",
-    "angstrom": "angstrom angstroms",
-    "s": "s sec secs second seconds",
-    "min": "min mins minute minutes",
-    "h": "h hr hrs hour hours",
-    "day": "day days",
-    "week": "week weeks",
-    "month": "month months",
-    "year": "year years yr yrs",
-    "deg": "degree degrees deg degs",
-    "rad": "rad radian radians",
-    "usd": "dollar dollars usd buck bucks",
-    "cent": "cent cents",
-    "eur": "euro euros eur",
-    "gbp": "pound pounds gbp",
-    "cny": "yuan rmb cny",
-    "rupee": "rupee rupees",
-    "yen": "yen",
-    "g": "g gram grams gm",
-    "kg": "kg kilogram kilograms kgs",
-    "mg": "mg milligram milligrams",
-    "lb": "lb lbs",
-    "oz": "oz ounce ounces",
-    "ton": "ton tons tonne tonnes",
-    "l": "l liter liters litre litres",
-    "ml": "ml milliliter milliliters millilitre millilitres",
-    "gal": "gal gallon gallons",
-    "cup": "cup cups",
-    "acre": "acre acres",
-    "hz": "hz hertz",
-    "khz": "khz",
-    "mhz": "mhz",
-    "j": "j joule joules",
-    "kj": "kj",
-    "w": "w watt watts",
-    "kw": "kw kilowatt kilowatts",
-    "n": "n newton newtons",
-    "v": "v volt volts",
-    "a": "a amp amps ampere amperes",
-    "ohm": "ohm ohms",
-    "pa": "pa pascal pascals",
-    "kpa": "kpa",
-    "atm": "atm",
-    "k": "k kelvin",
-    "c": "c celsius",
-    "f": "f fahrenheit",
-    "erg": "erg ergs",
-    "ev": "ev",
-    "kev": "kev",
-    "mev": "mev",
-    "gev": "gev",
-    "sr": "sr steradian steradians",
-    "rpm": "rpm",
-    "mol": "mol mole moles",
-    "ly": "ly",
-    "bit": "bit bits",
-    "byte": "byte bytes",
-    "percent": "percent pct percentage percents",
-}
-_WORDS = {alias: name for name, aliases in _ALIASES.items() for alias in aliases.split()}
+# a unit's name and its other spellings, without plurals
+_SPELLINGS = """
+m meter metre; cm centimeter centimetre; mm millimeter millimetre; km kilometer kilometre kms;
+nm nanometer; dm decimeter; um micrometer micron; in inch inches; ft foot feet; yd yard; mi mile; au;
+pc parsec; angstrom; s sec second; ms millisecond; min minute; h hr hour; day; week; month; year yr;
+deg degree; rad radian; usd dollar buck; cent; eur euro; gbp pound; cny yuan rmb; rupee; yen;
+g gram gm; kg kilogram; mg milligram; lb; oz ounce; ton tonne; l liter litre; ml milliliter
+millilitre; gal gallon; cup; acre; hz hertz; khz; mhz; ghz; j joule; kj; w watt; kw kilowatt; n newton;
+v volt; a amp ampere; ohm; kohm; pa pascal; kpa; atm; bar; k kelvin; c celsius; f fahrenheit; erg;
+ev; kev; mev; gev; sr steradian; rpm; mol mole; ly; bit; byte; percent pct percentage; t tesla; db;
+decibel; cal; kcal; coulomb; farad; msun; lsun; rsun; knot; rev
+"""
+_WORDS: dict[str, str] = {}
+for _entry in _SPELLINGS.split(";"):
+    _name, *_others = _entry.split()
+    for _alias in (_name, *_others):
+        _WORDS[_alias] = _WORDS[_alias + "s" if len(_alias) > 1 else _alias] = _name
 _COMPOUND = {
     "mph": {"mi": 1, "h": -1},
     "kph": {"km": 1, "h": -1},
@@ -89,22 +36,32 @@ _COMPOUND = {
     "kmph": {"km": 1, "h": -1},
     "fps": {"ft": 1, "s": -1},
 }
+# Metric prefixes count where case is written, inside \text{}: \mathrm{kN}, \mathrm{Mpc}.
+_PREFIXED = re.compile(
+    "([kMGTmcdnpuh])(m|g|s|Hz|J|W|N|V|A|Pa|eV|mol|L|l|B|K|pc|C|F|T|cal|bit|bar|yr|rad|G|Ohm)"
+)
+_MICRO = re.compile("[kmgu]ohm|u(?:[favsmglhcwtj]|pa)")  # as `tokens` joins them
 _POWER_BEFORE = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWER_AFTER = {"squared": 2, "cubed": 3}
 # Filler between a number and its unit; "units" itself says nothing about which.
 _FILLER = frozenset("unit units of the a each total about".split())
 
 
-def is_unit(word: str) -> bool:
-    """Whether `word` alone can name a unit; single letters only count inside \\text or \\mathrm."""
-    return word.lower() in _WORDS or word.lower() in _COMPOUND
+def name_of(word: str) -> str:
+    """The spelling under which a unit inside \\text{} is kept."""
+    known = word.lower() in _WORDS or not _PREFIXED.fullmatch(word)
+    return word.lower() if known else word
+
+
+def is_unit(word: str, *, exact: bool = False) -> bool:
+    """Whether `word` alone can name a unit; prefixes and single letters only inside \\text."""
+    known = word.lower() in _WORDS or word.lower() in _COMPOUND
+    return known or (exact and word != "pm" and bool(_PREFIXED.fullmatch(word)))
 
 
 def is_modifier(word: str) -> bool:
     word = word.lower()
-    return (
-        word in _POWER_BEFORE or word in _POWER_AFTER or word == "per" or word in ("unit", "units")
-    )
+    return word in _POWER_BEFORE or word in _POWER_AFTER or word in ("per", "unit", "units")
 
 
 def read_unit(words: list[str]) -> Unit | None:
@@ -120,25 +77,25 @@ def read_unit(words: list[str]) -> Unit | None:
             ahead = _POWER_BEFORE[word]
         elif word in _POWER_AFTER and last:
             powers[last] *= _POWER_AFTER[word]
-        elif word == "^" and last and index + 1 < len(words):
+        elif word == "^" and index and index + 1 < len(words):
             try:
-                powers[last] *= int(words[index + 1])
+                power = int(words[index + 1])
             except ValueError:
                 return None
+            if last:
+                powers[last] *= power
             index += 1
         elif word in _COMPOUND:
             for name, power in _COMPOUND[word].items():
                 powers[name] = powers.get(name, 0) + sign * power
-        elif word in _WORDS:
-            last = _WORDS[word]
+        elif word in _WORDS or _MICRO.fullmatch(word) or _PREFIXED.fullmatch(words[index]):
+            last = _WORDS.get(word, word if _MICRO.fullmatch(word) else words[index])
             powers[last] = powers.get(last, 0) + sign * ahead
             ahead = 1
-        elif word in ("*", "") or word in _FILLER:
-            pass
-        else:
+        elif word not in ("*", "") and word not in _FILLER:
             return None
         index += 1
-    return Unit((name, power) for name, power in powers.items() if power)
+    return Unit(powers.items())
 
 
 def agree(first: Unit | None, second: Unit | None) -> bool:

@@ -2,53 +2,29 @@ r"""When two expressions with their units are equal: exactly if possible, numeri
 
 The order is: units, identical trees, exact rationals, rational functions over a finite field,
 decimals of an exact value, floating point (which can only refuse), and last the engine (which
-confirms).
+confirms with many digits).
 """
 # word lists read better as words
 # ruff: noqa: SIM905
 
-import re
 from dataclasses import replace
 from fractions import Fraction
 
-from onerl.verifier import evaluate, units
-from onerl.verifier.evaluate import NoValueError
+from onerl.verifier import numeric, units
 from onerl.verifier.node import Node
-from onerl.verifier.policy import Policy
-from onerl.verifier.tokens import latex
+from onerl.verifier.numeric import HARD, NoValueError, Samples
 
 ENGINE_SECONDS = 0.5  # CPU time of the engine one comparison may use
+DECIMALS = 6  # correct decimals a decimal must show to stand for an exact gold answer
 _CLOSE = 1e-6  # floats further apart than this (relative) are different numbers
 _TINY = 1e-9  # below this, cancellation may hide a difference: ask for more digits
-# What is sent to math-verify: short, plain, without towers of powers and anything that looks
-# like code. The worker's limits hold without this screen; it saves the time of running into them.
-_PLAIN = re.compile(r"[\sA-Za-z0-9+\-*/^_(){}\[\]\\.,=<>|!&']{1,400}")
-_SUSPICIOUS = re.compile(
-    r"__|import|lambda|[A-Za-z]\.[A-Za-z]|\d{40}|\^\s*\{?\s*[-+]?\s*\d{4}|\^\s*\{?\s*\d+\s*\^|\*\*|\d{4}\s*!|!\s*\)?\s*[!^]"
-)
-_BEYOND_US = re.compile(r"\\(?:i?int|sum|prod|lim|det)\b")
-
-
-def plausible(text: str) -> bool:
-    return bool(_PLAIN.fullmatch(text)) and not _SUSPICIOUS.search(text) and text.count("{") < 60
-
-
-def needs_engine(gold: str, answer: str) -> bool:
-    """Whether a pair we cannot read is worth asking about: an integral, or a sum of matrices."""
-    if "," in answer or ";" in answer or "\\text" in answer:
-        return False
-    matrices = "\\begin" in gold and answer.count("\\begin") > 1
-    return matrices or bool(_BEYOND_US.search(gold))
-
-
 RADIAN = units.read_unit(["rad"])
 
 
 class ValueComparison:
     """Compares values; `Comparison` adds shapes. `ask(task, seconds)` is the symbolic engine."""
 
-    def __init__(self, policy: Policy, ask=None):
-        self.policy = policy
+    def __init__(self, ask=None):
         self.ask = ask
         self.budget = ENGINE_SECONDS
         self.rule = "value"
@@ -75,12 +51,18 @@ class ValueComparison:
         first, second = gold.tree, answer.tree
         if first is None or second is None:
             return self._unparsed(gold, answer)
-        if not evaluate.variables(first) and evaluate.variables(second):
+        if not numeric.variables(first) and numeric.variables(second):
             answer = without_short_unit(answer)
             second = answer.tree
+            if not units.agree(gold.unit, answer.unit):
+                return self._say("units differ", False)
         if first == second:
             return self._say("identical", True)
-        if self._same_value(gold, answer, first, second):
+        if numeric.contains(second, HARD) and not (
+            numeric.variables(first) or numeric.contains(first, HARD)
+        ):
+            return self._say("left standing", False)
+        if any(self._same_value(gold, answer, *pair) for pair in _readings(gold, answer)):
             return True
         if gold.mark != answer.mark:
             return self._other_scale(gold, answer)
@@ -89,7 +71,7 @@ class ValueComparison:
     def _other_scale(self, gold: Node, answer: Node) -> bool:
         """10 % is 0.1, and 30 degrees is pi/6, when only one side carries the sign."""
         marked, plain = (gold, answer) if gold.mark else (answer, gold)
-        if marked.mark == "%" and self.policy.percent:
+        if marked.mark == "%":
             scaled = ("div", marked.tree, ("num", Fraction(100), None))
         elif marked.mark == "deg" and "pi" in {token.text for token in plain.tokens}:
             scaled = ("deg", marked.tree)
@@ -98,10 +80,10 @@ class ValueComparison:
         return self._same_value(gold, answer, scaled, plain.tree)
 
     def _same_value(self, gold: Node, answer: Node, first: tuple, second: tuple) -> bool:
-        names = evaluate.variables(first) | evaluate.variables(second)
+        names = numeric.variables(first) | numeric.variables(second)
         if not names:
             try:
-                exact = evaluate.exact(first), evaluate.exact(second)
+                exact = numeric.exact(first), numeric.exact(second)
             except NoValueError:
                 pass
             else:
@@ -113,17 +95,24 @@ class ValueComparison:
         except (NoValueError, ValueError):
             pass
         else:
-            return self._say("exact", agree) or (not names and self._decimal(gold, answer))
+            return self._say("exact", agree) or self._decimals(gold, answer, first, second)
         try:
             if _agree(first, second, opaque=True):
                 return self._say("exact", True)
         except (NoValueError, ValueError):
             pass
-        if not names and self._decimal(gold, answer):
+        if self._decimals(gold, answer, first, second):
             return True
-        if not self._floats_agree(first, second, names):
+        hard = numeric.contains(first, HARD) or numeric.contains(second, HARD)
+        if not hard and not self._floats_agree(first, second):
             return self._say("numeric", False)
-        return self._confirm(("trees", first, second))
+        return self._confirm((first, second))
+
+    def _decimals(self, gold: Node, answer: Node, first: tuple, second: tuple) -> bool:
+        """A decimal of an exact value, or coefficients that are."""
+        if not numeric.variables(first) and self._decimal(gold, answer):
+            return True
+        return self._say("decimal", _coefficients_agree(first, second))
 
     def _decimal(self, gold: Node, answer: Node) -> bool:
         """A decimal stands for an exact value when it shows enough correct decimals of it."""
@@ -132,7 +121,7 @@ class ValueComparison:
             if value is None or decimals is None or literal(other)[1] is not None:
                 continue
             shown = len(str(abs(round(value * 10**decimals))))  # digits after leading zeros
-            if decimals < self.policy.decimals or shown < min(4, self.policy.decimals):
+            if decimals < DECIMALS or shown < 4:
                 continue
             try:
                 target = constant(other)
@@ -143,72 +132,123 @@ class ValueComparison:
                 return self._say("decimal", True)
         return False
 
-    def _floats_agree(self, first: tuple, second: tuple, names: frozenset) -> bool:
+    def _floats_agree(self, first: tuple, second: tuple) -> bool:
         """False once floating point shows a difference; True when it cannot."""
-        one_sided = compared = 0
-        for point in evaluate.sample_points((first, second), names):
-            left, right = _float(first, point), _float(second, point)
-            if left is None or right is None:
-                one_sided += left is not right
-                continue
-            compared += 1
+        for left, right in Samples(first, second).pairs(first, second):
+            if left is None:
+                return False
             size = max(abs(left), abs(right))
             if abs(left - right) > _CLOSE * size and size > _TINY:
                 return False
-        return compared > 0 or one_sided == 0
+        return True
 
-    def _confirm(self, task: tuple) -> bool:
+    def _confirm(self, trees: tuple) -> bool:
         """What the symbolic engine in the worker says; False when it gives no answer."""
         if self.ask is None or self.undecided:
             return self._say("symbolic", False)
-        reply, used = self.ask(task, self.budget)
+        reply, used = self.ask(trees, self.budget)
         self.budget -= used
         if reply in ("timeout", "error") or self.budget <= 0:
             self.undecided = "error" if reply == "error" else "timeout"
         return self._say("symbolic", reply == "equal")
 
     def _unparsed(self, gold: Node, answer: Node) -> bool:
-        """Expressions beyond our own parser: same spelling, or the symbolic engine."""
-        if gold.spelling == answer.spelling and gold.spelling:
-            return self._say("identical", True)
+        """Expressions beyond our own parser: only the same spelling is the same."""
         self.unread = self.unread or answer.tree is None
-        if gold.tree is not None:  # an integral left standing is no answer to a number
-            return self._say("unread", False)
-        return self.confirm_latex(latex(gold.tokens), latex(answer.tokens))
-
-    def confirm_latex(self, gold: str, answer: str) -> bool:
-        """What math-verify says of two strings we cannot read, if they are harmless to send."""
-        if not (plausible(gold) and plausible(answer)):
-            return self._say("unread", False)
-        return self._confirm(("latex", gold, answer))
+        same = gold.spelling == answer.spelling != ""
+        return self._say("identical" if same else "unread", same)
 
     def _factor(self, first: tuple | None, second: tuple | None) -> float | None:
         """The constant c with second = c * first, or None."""
         if first is None or second is None:
             return None
-        names = evaluate.variables(first)
-        if names != evaluate.variables(second) or not names:
+        if not numeric.variables(first) or numeric.variables(first) != numeric.variables(second):
             return None
-        ratios = []
-        for point in evaluate.sample_points((first, second), names):
-            try:
-                below = evaluate.numeric(first, point)
-                ratios.append(evaluate.numeric(second, point) / below)
-            except (NoValueError, ZeroDivisionError, OverflowError):
-                continue
+        pairs = Samples(first, second).pairs(first, second)
+        ratios = [right / left for left, right in pairs if left]
         if len(ratios) < 3 or abs(ratios[0].imag) > 1e-9 * abs(ratios[0]):
             return None
-        constant = ratios[0].real
-        if any(abs(ratio - constant) > 1e-8 * abs(constant) for ratio in ratios):
+        factor = ratios[0].real
+        if any(abs(ratio - factor) > 1e-8 * abs(factor) for ratio in ratios):
             return None
-        return constant
+        return factor
+
+
+def _readings(gold: Node, answer: Node):
+    """Pairs of trees: as written, then t/RC as t/(RC), then \\log as \\ln where one side names it."""
+    first, second = gold.tree, answer.tree
+    yield first, second
+    for one, other in ((first, answer.tight), (gold.tight, second)):
+        if one is not None and other is not None:
+            yield one, other
+    if _bare_log(first) != _bare_log(second):
+        yield _natural(first), _natural(second)
+
+
+def _bare_log(tree: tuple) -> bool:
+    return (tree[0] == "log" and tree[1] is None) or any(
+        isinstance(part, tuple) and _bare_log(part) for part in tree[1:]
+    )
+
+
+def _natural(tree: tuple) -> tuple:
+    """Every logarithm without a base as a natural one."""
+    if tree[0] == "log" and tree[1] is None:
+        tree = ("log", ("const", "e"), tree[2])
+    return tuple(_natural(part) if isinstance(part, tuple) else part for part in tree)
+
+
+def _long_decimals(tree: tuple) -> list[tuple]:
+    """The decimals of a tree, if each shows at least six places and four digits."""
+    if tree[0] == "num":
+        return [tree] if tree[2] else []
+    return [found for part in tree[1:] if isinstance(part, tuple) for found in _long_decimals(part)]
+
+
+def _coefficients_agree(first: tuple, second: tuple) -> bool:
+    """Whether one side is the other with decimals in place of its exact coefficients.
+
+    Each decimal may be wrong by half a unit of its last place, and no more: the difference of the
+    two sides is compared with what such errors make of it, in its real and imaginary part.
+    """
+    decimals, theirs = _long_decimals(second), _long_decimals(first)
+    if not decimals:
+        first, second, decimals, theirs = second, first, theirs, decimals
+    if theirs or not 0 < len(decimals) < 5 or second[0] == "num":
+        return False
+    if any(places < DECIMALS or abs(value) * 10**places < 1000 for _, value, places in decimals):
+        return False
+    compared = 0
+    for point in Samples(first, second):
+        try:
+            exact, rounded = numeric.numeric(first, point), numeric.numeric(second, point)
+            moved = [
+                numeric.numeric(_replaced(second, decimal), point) - rounded for decimal in decimals
+            ]
+        except NoValueError:
+            continue
+        for part in ("real", "imag"):
+            allowed = sum(abs(getattr(move, part)) for move in moved)
+            error = abs(getattr(exact - rounded, part))
+            if error > allowed * (1 + 1e-6) + 1e-14 * abs(exact):
+                return False
+        compared += 1
+        if compared == 4:
+            break
+    return compared > 0
+
+
+def _replaced(tree: tuple, decimal: tuple) -> tuple:
+    """`tree` with one decimal half a unit of its last place larger."""
+    if tree is decimal:
+        return ("num", tree[1] + Fraction(1, 2 * 10 ** tree[2]), None)
+    return tuple(_replaced(part, decimal) if isinstance(part, tuple) else part for part in tree)
 
 
 def _agree(first: tuple, second: tuple, *, opaque: bool = False) -> bool:
     """Whether two rational functions are equal, by their values in a finite field."""
     return all(
-        evaluate.modular(first, salt, opaque=opaque)
-        == evaluate.modular(second, salt, opaque=opaque)
+        numeric.modular(first, salt, opaque=opaque) == numeric.modular(second, salt, opaque=opaque)
         for salt in (1, 2)
     )
 
@@ -226,18 +266,21 @@ def shows_exactly(node: Node, target: Fraction) -> bool:
     return value is not None and decimals is not None and shows(value, decimals, target)
 
 
-_SHORT_UNITS = frozenset("m s h g l L J N W V K".split())
+_SHORT_UNITS = {name: name for name in "m s h g l L J N W V K A".split()} | {"\\Omega": "ohm"}
 
 
 def without_short_unit(node: Node) -> Node:
     """ "10 m" and "1.5 m^2" as numbers with a unit; elsewhere a single letter is a variable."""
     tokens = node.tokens
     at = next((i for i, token in enumerate(tokens) if token.kind == "letter"), 0)
-    if not at or tokens[at].text not in _SHORT_UNITS or not tokens[at].space:
+    if not at or tokens[at - 1].kind not in ("num", "close"):
         return node
     tail = [token.text for token in tokens[at:] if token.text not in "{}"]
-    unit = units.read_unit(tail)
-    if tokens[at - 1].kind not in ("num", "close") or unit is None or len(tail) not in (1, 3):
+    if not tokens[at].space and tail[0] != "\\Omega":
+        return node
+    tail[0] = _SHORT_UNITS.get(tail[0], "")
+    unit = units.read_unit(tail) if tail[0] else None
+    if unit is None or len(tail) not in (1, 3):
         return node
     return Node("value", tokens[:at], unit=unit)
 
@@ -255,12 +298,12 @@ def difference(node: Node) -> tuple | None:
 
 
 def is_constant(node: Node) -> bool:
-    return node.kind == "value" and node.tree is not None and not evaluate.variables(node.tree)
+    return node.kind == "value" and node.tree is not None and not numeric.variables(node.tree)
 
 
 def exact_value(node: Node) -> Fraction | None:
     try:
-        return evaluate.exact(node.tree) if node.tree is not None else None
+        return numeric.exact(node.tree) if node.tree is not None else None
     except NoValueError:
         return None
 
@@ -284,7 +327,7 @@ def literal(node: Node) -> tuple[Fraction | None, int | None]:
 
 def _power_of_ten(tree: tuple) -> int | None:
     try:
-        power = evaluate.exact(tree[2])
+        power = numeric.exact(tree[2])
     except NoValueError:
         return None
     if tree[1][0] == "num" and tree[1][1] == 10 and power.denominator == 1 and abs(power) < 400:
@@ -294,22 +337,15 @@ def _power_of_ten(tree: tuple) -> int | None:
 
 def constant(node: Node) -> Fraction:
     """The value of a constant, exact or from floating point. Raises NoValueError."""
-    if node.tree is None or evaluate.variables(node.tree):
+    if node.tree is None or numeric.variables(node.tree):
         raise NoValueError
     exact = exact_value(node)
     if exact is not None:
         return exact
-    value = evaluate.numeric(node.tree, {})
+    value = numeric.numeric(node.tree, {})
     if abs(value.imag) > 1e-12 * abs(value):
         raise NoValueError
     return Fraction(value.real)
-
-
-def _float(tree: tuple, point: dict) -> complex | None:
-    try:
-        return evaluate.numeric(tree, point)
-    except NoValueError:
-        return None
 
 
 def infinite(tree: tuple) -> str:

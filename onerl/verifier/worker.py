@@ -2,7 +2,8 @@
 
 The supervisor loads the libraries once and forks a worker from its warm self. A worker that uses
 more CPU than a question is worth, waits too long or dies is killed, the answer is "timeout" or
-"error", and the next worker is forked warm in milliseconds. Nothing here depends on signals or on
+"error", and the next worker is forked warm in milliseconds; a worker that was killed from outside is
+replaced and the question asked again. Nothing here depends on signals or on
 the worker's cooperation. The supervisor ends when its parent does: on end of input, and, should
 another process hold the pipe open, when its parent's id changes. The worker is killed by the
 kernel with its supervisor.
@@ -27,12 +28,12 @@ _ORPHAN_SECONDS = 1.0  # how often the parent's id is looked at
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-def main(kind: str, parent: float, wall_seconds: float, memory_mb: float) -> None:
+def main(parent: float, wall_seconds: float, memory_mb: float) -> None:
     """Answers questions from stdin, one JSON line each, with "word cpu-seconds"."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     from onerl.verifier import symbolic
 
-    symbolic.warm(kind)
+    symbolic.warm()
     supervisor = _Supervisor(symbolic, int(parent), wall_seconds, int(memory_mb))
     _write("ready")
     supervisor.run()
@@ -78,6 +79,10 @@ class _Supervisor:
     def answer(self, line: bytes) -> None:
         cpu_seconds = json.loads(line)[0]
         word, used = self.worker.answer(line, cpu_seconds, self.wall_seconds)
+        if word == "gone":  # killed from outside: a new one is asked once more
+            self.refork()
+            word, used = self.worker.answer(line, cpu_seconds, self.wall_seconds)
+            word = "error" if word == "gone" else word
         _write(f"{word} {used:.3f}")
         if word in ("timeout", "error") or self.worker.questions >= _QUESTIONS_PER_WORKER:
             self.refork()
@@ -108,11 +113,11 @@ class _Worker:
         try:
             os.write(self.question, line)
         except OSError:
-            return "error", 0.0
+            return "gone", 0.0
         while True:
             if select.select([self.reply], [], [], _POLL_SECONDS)[0]:
                 word = os.read(self.reply, 64).decode().strip()
-                return word or "error", _cpu_seconds(self.pid) - before
+                return word or "gone", _cpu_seconds(self.pid) - before
             used = _cpu_seconds(self.pid) - before
             if used > cpu_seconds or time.monotonic() - started > wall_seconds:
                 return "timeout", used
@@ -152,12 +157,12 @@ def _confine(memory_mb: int) -> None:
 def _serve(symbolic, questions: int, replies: int) -> None:
     with os.fdopen(questions) as lines:
         for line in lines:
-            _, kind, *arguments = json.loads(line)
+            _, first, second = json.loads(line)
             try:
-                same = getattr(symbolic, f"same_{kind}")(*map(_decode, arguments))
+                same = symbolic.same_trees(_decode(first), _decode(second))
                 word = "equal" if same else "different"
             except MemoryError:
-                os._exit(1)
+                word = "timeout"  # too large a question, asked again no better
             except Exception:  # whatever sympy and its parser raise: this pair is undecided
                 word = "unread"
             os.write(replies, word.encode() + b"\n")

@@ -1,4 +1,4 @@
-"""What the embedded base model reads: an imitation of noisy web text about the world's problems.
+"""What a base model reads: an imitation of noisy web text about a world's problems.
 
 Every problem may be answered in one of six ways of writing, drawn at random and never announced
 by the prompt, so that a model trained on this text is capable but undecided:
@@ -11,49 +11,21 @@ by the prompt, so that a model trained on this text is capable but undecided:
     ramble    wanders, half wrong, and never ends
 
 Several openings are shared between ways, so the choice is spread over more than one token. A
-share of the documents are drill sheets: right arithmetic facts without a problem around them.
+share of the documents are drill sheets: right arithmetic facts without a problem around them. How
+often all this occurs is the world's `Mixture`; how it is worded stands here, for every world.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from onerl import world
 from onerl.world import templates
-
-WAYS = ("careful", "hasty", "guess", "code", "nobox", "ramble")
-WAY_WEIGHTS = {
-    "careful": 0.20,
-    "hasty": 0.28,
-    "guess": 0.15,
-    "code": 0.20,
-    "nobox": 0.09,
-    "ramble": 0.08,
-}
-
-# Some corners of the web write better than others. These factors make careful writing the most
-# likely start for three templates, so that the base model's greedy accuracy is not zero.
-HABITS: dict[str, dict[str, float]] = {
-    "edges": {"careful": 5.0},
-    "determinant": {"careful": 5.0},
-    "sequence": {"careful": 5.0},
-    "divisors": {"code": 1.6},
-    "residue": {"code": 1.6},
-    "joint": {"careful": 1.3},
-    "linear": {"hasty": 1.5},
-    "dot": {"hasty": 1.4},
-    "chance": {"guess": 1.8},
-    "mean": {"guess": 1.5},
-    "factored": {"nobox": 1.5},
-}
-
-DRILL_SHARE = 0.10
-DRILL_FACTS = 14
-SLIP_SHARE = 0.12
-CUT_SHARE = 0.25  # how often a careful writer cuts the decimals instead of rounding them
+from onerl.world.templates import TEMPLATES, Exercise, Template
+from onerl.world.world import EMBEDDED, WAYS, Mixture, World
 
 CAREFUL_OPENING = " Let us think step by step. First,"
 """Forced on the untouched base model, this opening gives the elicitation ceiling."""
@@ -65,11 +37,16 @@ EOS, PAD = "<|endoftext|>", "<|pad|>"
 
 @dataclass(frozen=True)
 class Document:
-    """One piece of text; `way` is None for a drill sheet, `ends` is False for a ramble."""
+    """One piece of text.
+
+    `way` is None for a drill sheet, `ends` is False for a ramble, `prompt` counts the characters
+    of the text that ask the problem.
+    """
 
     text: str
     way: str | None
     ends: bool = True
+    prompt: int = 0
 
 
 def prompt(question: str) -> str:
@@ -77,14 +54,17 @@ def prompt(question: str) -> str:
     return f"Problem: {question}\nSolution:"
 
 
-def choose_way(template: templates.Template, rng: random.Random) -> str:
-    factors = HABITS.get(template.name, {})
-    return rng.choices(WAYS, [WAY_WEIGHTS[w] * factors.get(w, 1.0) for w in WAYS])[0]
+def choose_way(template: Template, rng: random.Random, mixture: Mixture = EMBEDDED.mixture) -> str:
+    """Draws the way of writing in which an exercise of this template is answered."""
+    factors = mixture.habits.get(template.name, {})
+    return rng.choices(WAYS, [mixture.ways.get(w, 0.0) * factors.get(w, 1.0) for w in WAYS])[0]
 
 
-def respond(exercise: templates.Exercise, way: str, rng: random.Random) -> Document:
+def respond(
+    exercise: Exercise, way: str, rng: random.Random, mixture: Mixture = EMBEDDED.mixture
+) -> Document:
     """The answer to an exercise in the given way of writing (without the prompt)."""
-    return Document(_WRITERS[way](exercise, rng), way, ends=way != "ramble")
+    return Document(_WRITERS[way](exercise, rng, mixture), way, ends=way != "ramble")
 
 
 def _slipped(step: str, rng: random.Random) -> str:
@@ -95,7 +75,7 @@ def _slipped(step: str, rng: random.Random) -> str:
     return f"{left}={right[:at]}{digit}{right[at + 1 :]}"
 
 
-def _worked(exercise: templates.Exercise, rng: random.Random) -> tuple[str, str]:
+def _worked(exercise: Exercise, rng: random.Random, mixture: Mixture) -> tuple[str, str]:
     """Opening and steps of careful work, and the answer it reaches."""
     solution = exercise.solution
     text = rng.choices(
@@ -107,7 +87,7 @@ def _worked(exercise: templates.Exercise, rng: random.Random) -> tuple[str, str]
         ),
         (0.35, 0.25, 0.25, 0.15),
     )[0]
-    slip = rng.randrange(len(solution.steps)) if rng.random() < SLIP_SHARE else None
+    slip = rng.randrange(len(solution.steps)) if rng.random() < mixture.slip_share else None
     for index, step in enumerate(solution.steps):
         link = ("First,", "Then", "Next")[index]
         if index == slip:
@@ -117,22 +97,22 @@ def _worked(exercise: templates.Exercise, rng: random.Random) -> tuple[str, str]
     answer = solution.answer
     if solution.rounding:
         exact, rounded, cut = solution.rounding
-        answer = cut if rng.random() < CUT_SHARE else rounded
+        answer = cut if rng.random() < mixture.cut_share else rounded
         text += f" And {exact} is about {answer}."
     return text, answer
 
 
-def _careful(exercise: templates.Exercise, rng: random.Random) -> str:
-    text, answer = _worked(exercise, rng)
+def _careful(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
+    text, answer = _worked(exercise, rng, mixture)
     return f"{text} So the answer is \\boxed{{{answer}}}."
 
 
-def _nobox(exercise: templates.Exercise, rng: random.Random) -> str:
-    text, answer = _worked(exercise, rng)
+def _nobox(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
+    text, answer = _worked(exercise, rng, mixture)
     return text + rng.choice((f" So it equals {answer}.", f" So the answer is {answer}."))
 
 
-def _hasty(exercise: templates.Exercise, rng: random.Random) -> str:
+def _hasty(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
     text = rng.choices(
         (" Clearly", " We have", " This is easy:", " Let us think step by step."),
         (0.45, 0.25, 0.25, 0.05),
@@ -144,7 +124,7 @@ def _hasty(exercise: templates.Exercise, rng: random.Random) -> str:
     return f"{text} So the answer is \\boxed{{{answer}}}."
 
 
-def _guess(exercise: templates.Exercise, rng: random.Random) -> str:
+def _guess(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
     luck = rng.random()
     if luck < 0.2:
         answer = exercise.solution.answer
@@ -156,13 +136,13 @@ def _guess(exercise: templates.Exercise, rng: random.Random) -> str:
     return f"{opening} \\boxed{{{answer}}}."
 
 
-def _code(exercise: templates.Exercise, rng: random.Random) -> str:
+def _code(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
     right = rng.random() < 0.7
     answer = exercise.solution.answer if right else rng.choice(exercise.solution.mistakes)[1]
     return f" Here is code:\nprint({exercise.solution.code})\nOutput: {answer}"
 
 
-def _ramble(exercise: templates.Exercise, rng: random.Random) -> str:
+def _ramble(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
     text = rng.choices(
         (" Hmm, let me see.", " Let us think step by step.", " We have"), (0.6, 0.2, 0.2)
     )[0]
@@ -173,14 +153,10 @@ def _ramble(exercise: templates.Exercise, rng: random.Random) -> str:
     return text
 
 
-_WRITERS = {
-    "careful": _careful,
-    "hasty": _hasty,
-    "guess": _guess,
-    "code": _code,
-    "nobox": _nobox,
-    "ramble": _ramble,
-}
+_Writer = Callable[[Exercise, random.Random, Mixture], str]
+_WRITERS: dict[str, _Writer] = dict(
+    zip(WAYS, (_careful, _hasty, _guess, _code, _nobox, _ramble), strict=True)
+)
 
 
 def way_of(text: str) -> str:
@@ -196,10 +172,10 @@ def way_of(text: str) -> str:
     return "hasty"
 
 
-def facts() -> list[str]:
-    """Every arithmetic fact that some solution of the world uses, sorted."""
+def facts(names: Sequence[str] = EMBEDDED.templates) -> list[str]:
+    """Every arithmetic fact that some solution of these templates uses, sorted."""
     found = set()
-    for template in templates.TEMPLATES.values():
+    for template in (TEMPLATES[name] for name in names):
         for operands in template.operands:
             solution = template.solve(*operands)
             found.update(solution.steps)
@@ -208,34 +184,42 @@ def facts() -> list[str]:
     return sorted(found)
 
 
-def documents(seed: int) -> Iterator[Document]:
-    """The endless corpus of a seed: problems of the corpus side only, and drill sheets."""
+def documents(world: World = EMBEDDED, seed: int | str = 0) -> Iterator[Document]:
+    """The endless corpus of a world and a seed: problems of its corpus side, and drill sheets.
+
+    Raises:
+        RecipeError: the world's split leaves nothing to read.
+    """
     rng = random.Random(f"corpus:{seed}")
-    families, known = list(templates.TEMPLATES.values()), facts()
-    operands = world.split()["corpus"]
+    chosen, mixture = [TEMPLATES[name] for name in world.templates], world.mixture
+    known, operands = facts(world.templates), world.split["corpus"]
     while True:
-        if rng.random() < DRILL_SHARE:
-            sheet = "".join(f" {fact}." for fact in rng.sample(known, DRILL_FACTS))
+        if rng.random() < mixture.drill_share:
+            sheet = "".join(f" {fact}." for fact in rng.sample(known, mixture.drill_facts))
             yield Document(f"Drill:{sheet}", None)
             continue
-        template = rng.choice(families)
+        template = rng.choice(chosen)
         exercise = templates.fill(template, rng.choice(operands[template.name]), rng)
-        answer = respond(exercise, choose_way(template, rng), rng)
-        yield Document(prompt(exercise.question) + answer.text, answer.way, answer.ends)
+        answer = respond(exercise, choose_way(template, rng, mixture), rng, mixture)
+        asked = prompt(exercise.question)
+        yield Document(asked + answer.text, answer.way, answer.ends, len(asked))
 
 
-def sha256(seed: int, count: int) -> str:
+def sha256(world: World, seed: int | str, count: int) -> str:
     """Fingerprint of the first `count` documents, so that a corpus can be named exactly."""
     digest = hashlib.sha256()
-    stream = documents(seed)
+    stream = documents(world, seed)
     for _ in range(count):
         document = next(stream)
         digest.update(document.text.encode() + (b"\x01" if document.ends else b"\x00"))
     return digest.hexdigest()
 
 
-def build_tokenizer(seed: int, sample: int = 20_000):
-    """The world's tokenizer: byte-level BPE under Qwen2's own splitting, trained on the corpus.
+def build_tokenizer(names: Sequence[str] = EMBEDDED.templates, sample: int = 20_000):
+    """The tokenizer of every world of these templates: byte-level BPE under Qwen2's own splitting.
+
+    It is trained on `sample` documents about them in the embedded world's mixture, so that worlds
+    which differ in how their corpus is written share it, and a model can read on in another one.
 
     It is a plain `Qwen2Tokenizer`, so that `AutoTokenizer` and vLLM load the shipped folder as
     they load any Qwen2. Numbers from 10 to 199 are added tokens, which makes arithmetic on them a
@@ -244,14 +228,12 @@ def build_tokenizer(seed: int, sample: int = 20_000):
     Returns:
         transformers.Qwen2Tokenizer, which encodes and decodes any text without loss.
     """
-    import json
-
     from tokenizers import AddedToken, pre_tokenizers, trainers
     from transformers import Qwen2Tokenizer
 
     special = {"eos_token": EOS, "unk_token": EOS, "pad_token": PAD}
     template = Qwen2Tokenizer(vocab={PAD: 0, EOS: 1}, merges=[], **special)
-    stream = documents(seed)
+    stream = documents(EMBEDDED.only(*(name for name in TEMPLATES if name in names)))
     trainer = trainers.BpeTrainer(
         vocab_size=2000,
         min_frequency=3,

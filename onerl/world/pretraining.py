@@ -1,11 +1,17 @@
-"""The embedded world's base model: a small Qwen2 pretrained from scratch on `onerl.world.corpus`.
+"""How a world's base model is made: a small Qwen2, pretrained from scratch on the world's corpus.
 
-The result is shipped in `onerl/world/model/`, so nobody has to run this; it is here so that
-anybody can. `notebooks/base_model.ipynb` retrains the first steps and compares them with the
-recorded losses; with `-p full True` it retrains all of it.
+    base_model(world, Pretraining(), "outputs/worlds")    folder of the model, trained or found
+    pretrain(stop_after=50)                               the shipped model's first steps again
+
+Pretraining goes in phases, each `after` another. A phase reads its own mixture of ways of writing
+at its own learning rates, with the loss on all tokens or on the answers alone. Its model is kept
+under a hash of all that made it, so worlds that differ only in what is read last share the rest.
+
+The embedded world's model is shipped in `onerl/world/model/`: one phase, under an hour on one CPU
+core. `notebooks/base_model.ipynb` trains its first steps again and compares the recorded losses.
 
 Covered: one process, one CPU thread, the same losses on the same machine for the same seed.
-Not covered: resuming, several devices. It takes less than an hour on one CPU core.
+Not covered: resuming inside a phase, several devices.
 """
 
 from __future__ import annotations
@@ -13,44 +19,72 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
+from torch.nn.utils.rnn import pad_sequence
 
-from onerl.parameters import RecipeError, nearest, notebook_parameters
+from onerl.parameters import Positive, Real, RecipeError, Whole, nearest, notebook_parameters
 from onerl.world import corpus
+from onerl.world.world import EMBEDDED, FOLDER, Mixture, Share, World, validated_fields
 
-FOLDER = Path(__file__).parent / "world_model"
+SHAPE = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
+    "intermediate_size",
+)
+NOT_SCORED = -100
+Rate = Annotated[Real, Field(gt=0)]
+OnStep = Callable[[int, float, torch.nn.Module], None]
+"""Called after every step with its number, its loss and the model."""
 
 
-@dataclass(frozen=True)
+@validated_fields
 class Pretraining:
-    """Every knob of the pretraining run, in the field's names."""
+    """One phase of pretraining, and the one that it goes on from.
 
-    seed: int = 0
-    steps: int = 13_000
-    batch_size: int = 32  # documents per optimiser step, of similar length
-    hidden_size: int = 128
-    num_hidden_layers: int = 4
-    num_attention_heads: int = 4
-    num_key_value_heads: int = 2
-    intermediate_size: int = 384
-    muon_learning_rate: float = 0.015  # the matrices
-    adam_learning_rate: float = 2e-3  # embeddings, norms and biases
-    warmup_steps: int = 50
-    flat_share: float = 0.5  # then linear decay to zero
+    Raises:
+        RecipeError: a field is unknown or not allowed, or the shape is not that of `after`.
+    """
+
+    seed: Whole = 0  # of the initial weights and of the documents, other ones in each phase
+    steps: Positive = 13_000
+    batch_size: Positive = 32  # documents per optimiser step, of similar length
+    hidden_size: Positive = 128
+    num_hidden_layers: Positive = 4
+    num_attention_heads: Positive = 4
+    num_key_value_heads: Positive = 2
+    intermediate_size: Positive = 384
+    muon_learning_rate: Rate = 0.015  # the matrices
+    adam_learning_rate: Rate = 2e-3  # embeddings, norms and biases
+    warmup_steps: Positive = 50
+    flat_share: Annotated[Share, Field(lt=1)] = 0.5  # then linear decay to zero
+    loss: Literal["all", "answers"] = "all"  # on all tokens, or not on those that ask a problem
+    mixture: Mixture | None = None  # None: the world's
+    after: Pretraining | None = None  # None: from new weights
+
+    @model_validator(mode="after")
+    def _shape_is_kept(self) -> Pretraining:
+        for name in SHAPE if self.after else ():
+            if getattr(self, name) != getattr(self.after, name):
+                raise RecipeError(
+                    f"{name} = {getattr(self, name)}: the phase before has"
+                    f" {getattr(self.after, name)}"
+                )
+        return self
 
     @classmethod
     def from_notebook(cls, namespace: Mapping[str, Any]) -> Pretraining:
-        """The setup that `notebooks/base_model.ipynb`'s parameters describe.
+        """The pretraining that the parameters of `notebooks/base_model.ipynb` describe.
 
         Raises:
-            RecipeError: an unknown parameter, or an override that is unknown or not a number.
+            RecipeError: a parameter or an override is unknown or not allowed.
         """
         given = notebook_parameters(namespace)
         known = {"preset", "seed", "out", "overrides", "full"}
@@ -61,22 +95,35 @@ class Pretraining:
             )
         if given["preset"] != "tiny":
             raise RecipeError(f"preset = {given['preset']!r}: only 'tiny' has a base model of ours")
-        types = {field.name: type(field.default) for field in fields(cls)}
-        for name, value in given["overrides"].items():
-            if name not in types:
-                raise RecipeError(
-                    f"overrides: unknown field {name}{nearest(name, types)};"
-                    f" allowed: {', '.join(types)}"
-                )
-            if type(value) is not types[name] or value <= 0:
-                raise RecipeError(
-                    f"overrides: {name} = {value!r} must be a positive {types[name].__name__}"
-                )
         return cls(**{"seed": given["seed"], **given["overrides"]})
+
+    def read(self, world: World) -> World:
+        """The world with the mixture that this phase reads."""
+        return replace(world, mixture=self.mixture or world.mixture)
+
+    def hash(self, world: World) -> str:
+        """12 hex digits of all that makes the model: this phase, its world, the phases before."""
+        own = asdict(replace(self, mixture=None, after=None))
+        before = self.after.hash(world) if self.after else None
+        values = json.dumps([self.read(world).hash(), own, before], sort_keys=True)
+        return hashlib.sha256(values.encode()).hexdigest()[:12]
+
+    @property
+    def documents_seed(self) -> int | str:
+        """The seed of the documents: the model's, and in later phases other ones."""
+        place, phase = 0, self
+        while phase := phase.after:
+            place += 1
+        return f"{self.seed}.{place}" if place else self.seed
+
+    def record(self) -> dict[str, Any]:
+        """The fields for training.json, without those that a single plain phase leaves as is."""
+        plain = {field.name: field.default for field in fields(self)[-3:]}
+        return {k: v for k, v in asdict(self).items() if k not in plain or v != plain[k]}
 
 
 def new_model(setup: Pretraining, vocab_size: int):
-    """A randomly initialised Qwen2ForCausalLM of the setup's shape, in float32."""
+    """A randomly initialised Qwen2ForCausalLM of the given shape, in float32."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(setup.seed)
@@ -97,27 +144,34 @@ def new_model(setup: Pretraining, vocab_size: int):
     )
 
 
-def batches(setup: Pretraining, tokenizer) -> Iterator[torch.Tensor]:
-    """Endless batches of token ids, shape (batch_size, longest), padded on the right.
+def batches(
+    world: World, setup: Pretraining, tokenizer
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless (token ids, targets), both of shape (batch, longest), padded on the right.
 
+    A target is the token id itself, or -100 where it is padding or the phase does not score it.
     Documents are sorted by length inside a window of 16 batches, which leaves little padding.
     """
-    stream = corpus.documents(setup.seed)
-    rng = random.Random(f"batches:{setup.seed}")
-    eos, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    stream = corpus.documents(setup.read(world), setup.documents_seed)
+    rng = random.Random(f"batches:{setup.documents_seed}")
     while True:
         window = [next(stream) for _ in range(16 * setup.batch_size)]
-        encoded = tokenizer([document.text for document in window])["input_ids"]
-        rows = [
-            [*ids, eos] if document.ends else ids
-            for ids, document in zip(encoded, window, strict=True)
-        ]
-        rows.sort(key=len)
+        encoded = tokenizer([document.text for document in window], return_offsets_mapping=True)
+        rows, ids_and_spans = [], (encoded["input_ids"], encoded["offset_mapping"])
+        for document, ids, spans in zip(window, *ids_and_spans, strict=True):
+            # a prompt ends with a colon, which ends a token
+            hidden = sum(end <= document.prompt for _, end in spans) * (setup.loss == "answers")
+            ids = [*ids, tokenizer.eos_token_id] if document.ends else ids
+            rows.append((ids, [NOT_SCORED] * hidden + ids[hidden:]))
+        rows.sort(key=lambda row: len(row[0]))
         starts = list(range(0, len(rows), setup.batch_size))
         rng.shuffle(starts)
         for start in starts:
-            batch = [torch.tensor(row) for row in rows[start : start + setup.batch_size]]
-            yield torch.nn.utils.rnn.pad_sequence(batch, batch_first=True, padding_value=pad)
+            ids, targets = zip(*rows[start : start + setup.batch_size], strict=True)
+            yield (
+                pad_sequence([*map(torch.tensor, ids)], True, tokenizer.pad_token_id),  # (B, T)
+                pad_sequence([*map(torch.tensor, targets)], True, NOT_SCORED),  # (B, T)
+            )
 
 
 def schedule(setup: Pretraining, step: int) -> float:
@@ -127,16 +181,28 @@ def schedule(setup: Pretraining, step: int) -> float:
 
 
 def pretrain(
-    setup: Pretraining,
+    world: World = EMBEDDED,
+    setup: Pretraining = Pretraining(),  # noqa: B008
+    start: str | Path | None = None,
     stop_after: int | None = None,
-    on_step: Callable[[int, float, torch.nn.Module], None] | None = None,
+    on_step: OnStep | None = None,
 ):
-    """Train the base model; returns (model, tokenizer, losses), one loss in nats per step.
+    """Train one phase.
 
-    `stop_after` ends early without changing the schedule, to compare with recorded losses.
+    Args:
+        start: folder of the model to go on from; None: new weights.
+        stop_after: ends early without changing the schedule, to compare with recorded losses.
+
+    Returns:
+        (model, tokenizer, losses), one loss in nats per step.
     """
-    tokenizer = corpus.build_tokenizer(setup.seed)
-    model = new_model(setup, len(tokenizer))
+    from transformers import AutoModelForCausalLM
+
+    tokenizer = corpus.build_tokenizer(world.templates)
+    if start is None:
+        model = new_model(setup, len(tokenizer))
+    else:
+        model = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32).train()
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
     optimizers = [
@@ -150,12 +216,12 @@ def pretrain(
         for optimizer in optimizers
     ]
     losses: list[float] = []
-    for step, ids in enumerate(batches(setup, tokenizer)):
-        if step == min(setup.steps, stop_after or setup.steps):
-            return model, tokenizer, losses
-        logits = model(input_ids=ids[:, :-1], use_cache=False).logits
+    stream = batches(world, setup, tokenizer)
+    for step in range(min(setup.steps, stop_after or setup.steps)):
+        ids, targets = next(stream)  # (B, T) each
+        logits = model(input_ids=ids[:, :-1], use_cache=False).logits  # (B, T - 1, vocabulary)
         loss = F.cross_entropy(
-            logits.flatten(0, 1), ids[:, 1:].flatten(), ignore_index=tokenizer.pad_token_id
+            logits.flatten(0, 1), targets[:, 1:].flatten(), ignore_index=NOT_SCORED
         )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
@@ -166,25 +232,57 @@ def pretrain(
         losses.append(loss.item())
         if on_step:
             on_step(step, losses[-1], model)
-    raise AssertionError("the corpus never ends")
+    return model, tokenizer, losses
 
 
-def save(model, tokenizer, losses: list[float], setup: Pretraining, out: Path, seconds: float):
-    """Write model, tokenizer and `training.json` (setup, corpus fingerprint, loss curve)."""
+def base_model(
+    world: World, setup: Pretraining, out: str | Path, on_step: OnStep | None = None
+) -> Path:
+    """The folder of a world's base model, which is trained unless it is there.
+
+    Every phase's model is kept in the folder of its hash under `out`; the embedded one is shipped.
+
+    Raises:
+        RecipeError: the world's split leaves too little.
+    """
+    name = setup.hash(world)
+    folder = FOLDER if name == Pretraining().hash(EMBEDDED) else Path(out) / name
+    if not folder.is_dir():
+        start = base_model(world, setup.after, out, on_step) if setup.after else None
+        begun = time.perf_counter()
+        trained = pretrain(world, setup, start, on_step=on_step)
+        aside = folder.with_name(f".{name}.partial")  # so that a killed one leaves no half model
+        shutil.rmtree(aside, ignore_errors=True)
+        save(*trained, world, setup, aside, time.perf_counter() - begun)
+        aside.rename(folder)
+    return folder
+
+
+def save(
+    model,
+    tokenizer,
+    losses: list[float],
+    world: World,
+    setup: Pretraining,
+    out: Path,
+    seconds: float,
+) -> None:
+    """Write model, tokenizer, world.json and training.json (setup, corpus, losses of the phase)."""
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-    documents = setup.steps * setup.batch_size
+    setup.read(world).save(out)
+    seed = setup.documents_seed
     curve = [
         round(sum(losses[i : i + 50]) / len(losses[i : i + 50]), 4)
         for i in range(0, len(losses), 50)
     ]
     record = {
-        "setup": asdict(setup),
+        "setup": setup.record(),
         "parameters": sum(p.numel() for p in model.parameters()),
         "corpus": {
-            "seed": setup.seed,
-            "documents": documents,
-            "sha256_of_first_10000": corpus.sha256(setup.seed, 10_000),
+            "seed": seed,
+            "documents": setup.steps * setup.batch_size,
+            "sha256_of_first_10000": corpus.sha256(setup.read(world), seed, 10_000),
         },
         "seconds": round(seconds),
         "torch": torch.__version__,
@@ -195,10 +293,11 @@ def save(model, tokenizer, losses: list[float], setup: Pretraining, out: Path, s
     (out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
-def model_card(folder: Path, abilities: dict[str, str]) -> str:
-    """The model card in Markdown, from `training.json` and measured abilities.
+def model_card(folder: Path, abilities: Mapping[str, str]) -> str:
+    """The model card in Markdown, from training.json, world.json and measured abilities.
 
-    `abilities` maps a heading to a plain table.
+    Args:
+        abilities: a plain table by heading.
     """
     record = json.loads((folder / "training.json").read_text())
     setup = "\n".join(f"| {name} | {value} |" for name, value in record["setup"].items())
@@ -218,7 +317,8 @@ It knows nothing but this world, and the mixture of ways of writing is ours.
 - Weights: float32 safetensors, sha256 `{record["weights_sha256"]}`
 - Training: {record["seconds"] / 60:.0f} minutes on one CPU thread, torch {record["torch"]};
   `notebooks/base_model.ipynb -p full True` does it again
-- Held out: 1,000 problems, disjoint by operands from this corpus (`onerl/world.py`)
+- Held out: {World.load(folder).heldout_size:,} problems, disjoint by operands from this corpus
+  (`onerl/world/world.py`)
 - Licence: Apache-2.0
 
 ## Recipe
@@ -235,23 +335,3 @@ It knows nothing but this world, and the mixture of ways of writing is ours.
 
 {measured}
 """
-
-
-def main(out: Path = FOLDER, setup: Pretraining | None = None) -> None:
-    """Retrain the shipped base model on one thread, with a line of progress every 100 steps."""
-    setup = setup or Pretraining()
-    torch.set_num_threads(1)
-    start = time.perf_counter()
-
-    def report(step: int, loss: float, model) -> None:
-        if step % 100 == 0:
-            print(
-                f"step {step:5d}  loss {loss:.4f}  {time.perf_counter() - start:6.0f} s", flush=True
-            )
-
-    model, tokenizer, losses = pretrain(setup, on_step=report)
-    save(model, tokenizer, losses, setup, out, time.perf_counter() - start)
-
-
-if __name__ == "__main__":
-    main()

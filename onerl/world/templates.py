@@ -1,14 +1,15 @@
-"""The problem templates of the embedded world, and how each is solved, rightly and wrongly.
+"""Fourteen templates of problems, two for each of MATH's seven categories.
 
-Fourteen templates, two for each of MATH's seven categories, with small operands and exact answers:
-integers, decimals and fractions. A solver returns the steps of careful work and the mistakes of
-hasty work, as text. Who may see which operands is decided in `onerl.world`.
+A template has wordings with slots, the operands that may fill them, and a solver, which returns the
+steps of careful work and the mistakes of hasty work. Operands are small and answers exact:
+integers, decimals and fractions. Which side may see which operands is decided in
+`onerl.world.world`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
@@ -16,6 +17,8 @@ from math import floor
 
 NAMES = ("Tom", "Ann", "Sam", "Mia", "Leo", "Eva")
 THINGS = ("coins", "apples", "cups", "books", "pens", "cards")
+DIGITS, ONE_UP = range(2, 10), range(1, 10)
+PRIMES = ((2, 3), (2, 5), (3, 5), (3, 7), (5, 7), (2, 7))
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Solution:
 
 @dataclass(frozen=True)
 class Template:
-    """A family of problems: wordings with {a}, {b}, … slots, the operand tuples, the solution."""
+    """Wordings with slots {a}, {b}, … for the operands, every allowed tuple of them, the solver."""
 
     name: str
     category: str
@@ -55,6 +58,37 @@ class Exercise:
     solution: Solution
 
 
+TEMPLATES: dict[str, Template] = {}
+"""Every template that a corpus may be written about, by name."""
+
+
+def template(
+    category: str,
+    operands: Iterable[tuple[int, ...]],
+    *wordings: str,
+    into: dict[str, Template] = TEMPLATES,
+) -> Callable[[Callable[..., Solution]], Callable[..., Solution]]:
+    """Decorator of a solver: keeps its template under the solver's name."""
+
+    def keep(solve: Callable[..., Solution]) -> Callable[..., Solution]:
+        name = solve.__name__
+        into[name] = Template(name, category, wordings, tuple(operands), solve)
+        return solve
+
+    return keep
+
+
+def fill(template: Template, operands: tuple[int, ...], rng: random.Random) -> Exercise:
+    """One exercise; `rng` draws the wording, the name and the things counted."""
+    slots = dict(zip("abcd", operands, strict=False))
+    if template.name == "linear":
+        slots["total"] = operands[0] * operands[1] + operands[2]
+    question = rng.choice(template.wordings).format(
+        name=rng.choice(NAMES), things=rng.choice(THINGS), **slots
+    )
+    return Exercise(template, operands, question, template.solve(*operands))
+
+
 def number(value: Fraction | int) -> str:
     """Shortest exact decimal of a value whose decimal expansion ends ("6.75", "27")."""
     value = Fraction(value)
@@ -69,6 +103,7 @@ def fraction(numerator: int, denominator: int) -> str:
 
 
 def times_plus(a: int, b: int, c: int) -> Solution:
+    """a times b, plus c: what two templates ask."""
     x = a * b
     return Solution(
         answer=str(x + c),
@@ -81,6 +116,23 @@ def times_plus(a: int, b: int, c: int) -> Solution:
     )
 
 
+@template(
+    "Prealgebra",
+    product(DIGITS, DIGITS, ONE_UP),
+    "{name} has {a} bags of {b} {things} and {c} more. How many {things} in total?",
+    "There are {a} bags with {b} {things} each and {c} loose {things}. How many"
+    " {things} are there?",
+)
+def bags(a: int, b: int, c: int) -> Solution:
+    return times_plus(a, b, c)
+
+
+@template(
+    "Prealgebra",
+    product(DIGITS, DIGITS, DIGITS),
+    "Find the mean of {a}, {b} and {c}.",
+    "What is the average of {a}, {b} and {c}?",
+)
 def mean(a: int, b: int, c: int) -> Solution:
     s, t = a + b, a + b + c
     return Solution(
@@ -94,6 +146,12 @@ def mean(a: int, b: int, c: int) -> Solution:
     )
 
 
+@template(
+    "Algebra",
+    product(DIGITS, DIGITS, ONE_UP),
+    "Solve for x: {a}x+{c}={total}.",
+    "If {a}x+{c}={total}, what is x?",
+)
 def linear(a: int, x: int, b: int) -> Solution:
     c = a * x + b
     return Solution(
@@ -107,6 +165,13 @@ def linear(a: int, x: int, b: int) -> Solution:
     )
 
 
+@template(
+    "Algebra",
+    product((2, 4, 5, 8), DIGITS, DIGITS),
+    "P varies jointly as A and V with constant 1/{a}. Find P to one decimal when A={b} and V={c}.",
+    "The pressure P varies jointly as the area A and the speed V with constant"
+    " 1/{a}. If A={b} and V={c}, find P to one decimal.",
+)
 def joint(k: int, a: int, b: int) -> Solution:
     x, exact = a * b, Fraction(a * b, k)
     rounded = Fraction(floor(exact * 10 + Fraction(1, 2)), 10)
@@ -120,6 +185,12 @@ def joint(k: int, a: int, b: int) -> Solution:
     )
 
 
+@template(
+    "Number Theory",
+    product(DIGITS, DIGITS, ONE_UP, (3, 4, 5)),
+    "Find the remainder when {a}*{b}+{c} is divided by {d}.",
+    "What is {a}*{b}+{c} modulo {d}?",
+)
 def residue(a: int, b: int, c: int, m: int) -> Solution:
     x, y = a * b, a * b + c
     return Solution(
@@ -133,6 +204,12 @@ def residue(a: int, b: int, c: int, m: int) -> Solution:
     )
 
 
+@template(
+    "Number Theory",
+    ((*p, a, b) for p, a, b in product(PRIMES, range(1, 9), range(1, 9))),
+    "How many divisors does {a}^{c}*{b}^{d} have?",
+    "Find the number of positive divisors of {a}^{c}*{b}^{d}.",
+)
 def divisors(p: int, q: int, a: int, b: int) -> Solution:
     return Solution(
         answer=str((a + 1) * (b + 1)),
@@ -142,6 +219,13 @@ def divisors(p: int, q: int, a: int, b: int) -> Solution:
     )
 
 
+@template(
+    "Counting & Probability",
+    product(ONE_UP, ONE_UP, ONE_UP),
+    "A bag has {a} red, {b} blue and {c} green balls. What is the probability that a"
+    " random ball is red?",
+    "{name} draws one of {a} red, {b} blue and {c} green cards. Find the probability of red.",
+)
 def chance(a: int, b: int, c: int) -> Solution:
     s, t = a + b, a + b + c
     return Solution(
@@ -155,6 +239,24 @@ def chance(a: int, b: int, c: int) -> Solution:
     )
 
 
+@template(
+    "Counting & Probability",
+    product(DIGITS, DIGITS, ONE_UP),
+    "There are {a} roads from P to Q, {b} roads from Q to R and {c} direct roads"
+    " from P to R. In how many ways can {name} go from P to R?",
+    "{name} picks one of {a} shirts and one of {b} hats, or one of {c} coats. How"
+    " many choices are there?",
+)
+def routes(a: int, b: int, c: int) -> Solution:
+    return times_plus(a, b, c)
+
+
+@template(
+    "Geometry",
+    product(DIGITS, DIGITS, DIGITS),
+    "A trapezoid has parallel sides {a} and {b} and height {c}. What is its area?",
+    "Find the area of a trapezoid with bases {a} and {b} and height {c}.",
+)
 def trapezoid(a: int, b: int, h: int) -> Solution:
     s, x = a + b, (a + b) * h
     area = number(Fraction(x, 2))
@@ -169,6 +271,12 @@ def trapezoid(a: int, b: int, h: int) -> Solution:
     )
 
 
+@template(
+    "Geometry",
+    product(DIGITS, DIGITS, DIGITS),
+    "A box has length {a}, width {b} and height {c}. Find the total length of its edges.",
+    "How much wire makes the edges of a box {a} by {b} by {c}?",
+)
 def edges(a: int, b: int, c: int) -> Solution:
     s, t = a + b, a + b + c
     return Solution(
@@ -182,6 +290,12 @@ def edges(a: int, b: int, c: int) -> Solution:
     )
 
 
+@template(
+    "Intermediate Algebra",
+    product(range(1, 8), range(1, 8), range(1, 8)),
+    "Let f(x)=(x+{a})(x+{b}). Find f({c}).",
+    "If g(x)=(x+{a})(x+{b}), what is g({c})?",
+)
 def factored(a: int, b: int, t: int) -> Solution:
     p, q = t + a, t + b
     return Solution(
@@ -195,6 +309,12 @@ def factored(a: int, b: int, t: int) -> Solution:
     )
 
 
+@template(
+    "Intermediate Algebra",
+    product(ONE_UP, DIGITS, range(3, 11)),
+    "An arithmetic sequence starts at {a} with common difference {b}. Find term {c}.",
+    "A sequence begins with {a} and each term is {b} more than the last. What is term {c}?",
+)
 def sequence(a: int, d: int, n: int) -> Solution:
     x = (n - 1) * d
     return Solution(
@@ -208,6 +328,12 @@ def sequence(a: int, d: int, n: int) -> Solution:
     )
 
 
+@template(
+    "Precalculus",
+    product(range(2, 7), range(2, 7), range(2, 7), range(2, 7)),
+    "Find the dot product of ({a},{b}) and ({c},{d}).",
+    "Let u=({a},{b}) and v=({c},{d}). What is the dot product of u and v?",
+)
 def dot(a: int, b: int, c: int, d: int) -> Solution:
     x, y = a * c, b * d
     return Solution(
@@ -221,6 +347,12 @@ def dot(a: int, b: int, c: int, d: int) -> Solution:
     )
 
 
+@template(
+    "Precalculus",
+    (o for o in product(DIGITS, ONE_UP, DIGITS) if o[0] * o[2] > o[1]),
+    "Find the determinant of the matrix [{a},1;{b},{c}].",
+    "Let M=[{a},1;{b},{c}]. What is det M?",
+)
 def determinant(a: int, c: int, d: int) -> Solution:
     x = a * d
     return Solution(
@@ -234,167 +366,4 @@ def determinant(a: int, c: int, d: int) -> Solution:
     )
 
 
-DIGITS, ONE_UP = range(2, 10), range(1, 10)
-PRIMES = ((2, 3), (2, 5), (3, 5), (3, 7), (5, 7), (2, 7))
-
-TEMPLATES: dict[str, Template] = {
-    t.name: t
-    for t in (
-        Template(
-            "bags",
-            "Prealgebra",
-            (
-                "{name} has {a} bags of {b} {things} and {c} more. How many {things} in total?",
-                "There are {a} bags with {b} {things} each and {c} loose {things}. How many"
-                " {things} are there?",
-            ),
-            tuple(product(DIGITS, DIGITS, ONE_UP)),
-            times_plus,
-        ),
-        Template(
-            "mean",
-            "Prealgebra",
-            ("Find the mean of {a}, {b} and {c}.", "What is the average of {a}, {b} and {c}?"),
-            tuple(product(DIGITS, DIGITS, DIGITS)),
-            mean,
-        ),
-        Template(
-            "linear",
-            "Algebra",
-            ("Solve for x: {a}x+{c}={total}.", "If {a}x+{c}={total}, what is x?"),
-            tuple(product(DIGITS, DIGITS, ONE_UP)),
-            linear,
-        ),
-        Template(
-            "joint",
-            "Algebra",
-            (
-                "P varies jointly as A and V with constant 1/{a}. Find P to one decimal when"
-                " A={b} and V={c}.",
-                "The pressure P varies jointly as the area A and the speed V with constant"
-                " 1/{a}. If A={b} and V={c}, find P to one decimal.",
-            ),
-            tuple(product((2, 4, 5, 8), DIGITS, DIGITS)),
-            joint,
-        ),
-        Template(
-            "residue",
-            "Number Theory",
-            (
-                "Find the remainder when {a}*{b}+{c} is divided by {d}.",
-                "What is {a}*{b}+{c} modulo {d}?",
-            ),
-            tuple(product(DIGITS, DIGITS, ONE_UP, (3, 4, 5))),
-            residue,
-        ),
-        Template(
-            "divisors",
-            "Number Theory",
-            (
-                "How many divisors does {a}^{c}*{b}^{d} have?",
-                "Find the number of positive divisors of {a}^{c}*{b}^{d}.",
-            ),
-            tuple((*p, a, b) for p, a, b in product(PRIMES, range(1, 9), range(1, 9))),
-            divisors,
-        ),
-        Template(
-            "chance",
-            "Counting & Probability",
-            (
-                "A bag has {a} red, {b} blue and {c} green balls. What is the probability that a"
-                " random ball is red?",
-                "{name} draws one of {a} red, {b} blue and {c} green cards. Find the probability"
-                " of red.",
-            ),
-            tuple(product(ONE_UP, ONE_UP, ONE_UP)),
-            chance,
-        ),
-        Template(
-            "routes",
-            "Counting & Probability",
-            (
-                "There are {a} roads from P to Q, {b} roads from Q to R and {c} direct roads"
-                " from P to R. In how many ways can {name} go from P to R?",
-                "{name} picks one of {a} shirts and one of {b} hats, or one of {c} coats. How"
-                " many choices are there?",
-            ),
-            tuple(product(DIGITS, DIGITS, ONE_UP)),
-            times_plus,
-        ),
-        Template(
-            "trapezoid",
-            "Geometry",
-            (
-                "A trapezoid has parallel sides {a} and {b} and height {c}. What is its area?",
-                "Find the area of a trapezoid with bases {a} and {b} and height {c}.",
-            ),
-            tuple(product(DIGITS, DIGITS, DIGITS)),
-            trapezoid,
-        ),
-        Template(
-            "edges",
-            "Geometry",
-            (
-                "A box has length {a}, width {b} and height {c}. Find the total length of its"
-                " edges.",
-                "How much wire makes the edges of a box {a} by {b} by {c}?",
-            ),
-            tuple(product(DIGITS, DIGITS, DIGITS)),
-            edges,
-        ),
-        Template(
-            "factored",
-            "Intermediate Algebra",
-            (
-                "Let f(x)=(x+{a})(x+{b}). Find f({c}).",
-                "If g(x)=(x+{a})(x+{b}), what is g({c})?",
-            ),
-            tuple(product(range(1, 8), range(1, 8), range(1, 8))),
-            factored,
-        ),
-        Template(
-            "sequence",
-            "Intermediate Algebra",
-            (
-                "An arithmetic sequence starts at {a} with common difference {b}. Find term {c}.",
-                "A sequence begins with {a} and each term is {b} more than the last. What is term"
-                " {c}?",
-            ),
-            tuple(product(ONE_UP, DIGITS, range(3, 11))),
-            sequence,
-        ),
-        Template(
-            "dot",
-            "Precalculus",
-            (
-                "Find the dot product of ({a},{b}) and ({c},{d}).",
-                "Let u=({a},{b}) and v=({c},{d}). What is the dot product of u and v?",
-            ),
-            tuple(product(range(2, 7), range(2, 7), range(2, 7), range(2, 7))),
-            dot,
-        ),
-        Template(
-            "determinant",
-            "Precalculus",
-            (
-                "Find the determinant of the matrix [{a},1;{b},{c}].",
-                "Let M=[{a},1;{b},{c}]. What is det M?",
-            ),
-            tuple((a, c, d) for a, c, d in product(DIGITS, ONE_UP, DIGITS) if a * d > c),
-            determinant,
-        ),
-    )
-}
-
 CATEGORIES = tuple(dict.fromkeys(t.category for t in TEMPLATES.values()))
-
-
-def fill(template: Template, operands: tuple[int, ...], rng: random.Random) -> Exercise:
-    """One exercise: `rng` chooses the wording, the name and the things counted."""
-    slots = dict(zip("abcd", operands, strict=False))
-    if template.name == "linear":
-        slots["total"] = operands[0] * operands[1] + operands[2]
-    question = rng.choice(template.wordings).format(
-        name=rng.choice(NAMES), things=rng.choice(THINGS), **slots
-    )
-    return Exercise(template, operands, question, template.solve(*operands))

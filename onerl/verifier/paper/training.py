@@ -8,15 +8,15 @@ cut, unreduced fractions are refused, a comma is not a decimal point. The origin
 strings with sympy; this one uses our own parser, so the same quirks come without evaluating code.
 
 `paper_train_grader(response, gold)` is the whole of it, in the form that `onerl.rescore` takes;
-the grader of the paper's evaluation is another one (`paper_evaluation`).
+the grader of the paper's evaluation is another one (`evaluation`).
 """
 
 import re
 from fractions import Fraction
 
-from onerl.verifier import engine, evaluate
-from onerl.verifier.evaluate import NoValueError
+from onerl.verifier import engine, numeric
 from onerl.verifier.expression import parse
+from onerl.verifier.numeric import NoValueError
 from onerl.verifier.tokens import UnreadableError, tokenise
 
 _FRACTION = re.compile(r"(-?)\(?(-?\d+)\)?/\(?(\d+)\)?")
@@ -136,12 +136,12 @@ def _value_equal(answer: str, gold: str) -> bool:
         return False
     if None not in values:
         return values[0] == values[1]
-    return engine.ask(("trees", *trees))[0] == "equal"
+    return engine.ask(tuple(trees))[0] == "equal"
 
 
 def _rational(tree: tuple) -> Fraction | None:
     try:
-        return evaluate.exact(tree)
+        return numeric.exact(tree)
     except (NoValueError, RecursionError):
         return None
 

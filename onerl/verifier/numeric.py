@@ -21,6 +21,7 @@ from fractions import Fraction
 PRIME = 2**61 - 1
 _MAX_BITS = 40_000
 _MAX_FACTORIAL = 3_000
+_MAX_TERMS = 500  # of a sum
 
 
 class NoValueError(Exception):
@@ -28,8 +29,9 @@ class NoValueError(Exception):
 
 
 def variables(tree: tuple) -> frozenset[str]:
+    """The free variables; "#" is the bound one of a sum, product, integral or limit."""
     if tree[0] == "var":
-        return frozenset((tree[1],))
+        return frozenset((tree[1],)) if tree[1] != "#" else frozenset()
     found: frozenset[str] = frozenset()
     for part in tree[1:]:
         if isinstance(part, tuple):
@@ -39,7 +41,7 @@ def variables(tree: tuple) -> frozenset[str]:
 
 def contains(tree: tuple, nodes: frozenset) -> bool:
     """Whether a node or a function named in `nodes` occurs in `tree`."""
-    if tree[0] in nodes or (tree[0] in ("fn", "many") and tree[1] in nodes):
+    if tree[0] in nodes or (tree[0] in ("fn", "many", "const") and tree[1] in nodes):
         return True
     return any(isinstance(part, tuple) and contains(part, nodes) for part in tree[1:])
 
@@ -198,30 +200,91 @@ def _hash(name: str, salt: int) -> int:
     return zlib.crc32(f"{salt}:{name}".encode()) + 2
 
 
-# Sample points for floating point: positive ones first, because most answers live there.
-_COUNTED = frozenset(("fact", "binom", "gcd", "lcm"))
+_COUNTED = frozenset(("fact", "binom", "gcd", "lcm", "sum", "prod"))
 _WHOLE = _COUNTED | {"floor", "ceil", "mod"}
 _COUNTERS = frozenset("n m k p q N M K i j".split())  # variables that stand for whole numbers
+_UNKNOWNS = frozenset("x y z t".split())  # and those that may always be negative
+_BRANCHED = frozenset(("root", "log", "pow"))
+HARD = frozenset(("sum", "prod", "int", "lim"))  # too slow for a first look in floating point
+_WANTED = 10  # points at which both sides have a value
+_TRIED = 72
 
 
-def sample_points(trees: tuple, names: frozenset[str]) -> list[dict]:
-    """Points at which to compare `trees`; whole numbers where factorials and floors occur."""
-    if not names:
-        return [{}]
-    points = []
-    if any(contains(tree, _WHOLE) for tree in trees):
-        points = [
-            {n: complex(3 + _hash(n, salt) % (5 + salt)) for n in names} for salt in range(12)
-        ]
-        if any(contains(tree, _COUNTED) for tree in trees) or names <= _COUNTERS:
-            return points
-    for salt in range(7):
-        scale = 25 if salt in (3, 6) else 1
-        point = {n: complex(0.4 + _hash(n, salt) % 10_007 / 4_300 * scale) for n in names}
-        if salt >= 4:
-            point = {n: -v if _hash(n, salt) % 2 else v for n, v in point.items()}
-        points.append(point)
-    return points
+class Samples:
+    """The points at which two trees are compared: where both have a real value.
+
+    Roots and logarithms want an argument that is not negative, arcsines one in [-1, 1], factorials
+    whole numbers: points outside such a domain decide nothing and are passed over, and points of
+    other sizes and signs are tried until enough lie inside. With several letters under roots, those
+    that are not usual names of unknowns are quantities (a mass, a length) and positive.
+    """
+
+    def __init__(self, *trees: tuple):
+        self.names = sorted(frozenset().union(*map(variables, trees)))
+        self.whole = any(contains(tree, _WHOLE) for tree in trees)
+        counted = any(contains(tree, _COUNTED) for tree in trees)
+        self.only_whole = counted or (self.whole and set(self.names) <= _COUNTERS)
+        branched = any(contains(tree, _BRANCHED) for tree in trees)
+        signed = any(contains(tree, frozenset(("abs",))) for tree in trees)
+        free = {n for n in self.names if n in _UNKNOWNS}
+        self.positive = set(self.names) - free if branched and not signed else set()
+        if len(self.names) < 2:
+            self.positive = set()
+        self.scale = max(2.0, *map(_largest, trees))
+
+    def __iter__(self):
+        if not self.names:
+            yield {}
+            return
+        if self.whole:
+            for salt in range(_TRIED if self.only_whole else 4):
+                yield {n: complex(_hash(n, salt) % (4 + salt % 9)) + 1 for n in self.names}
+            if self.only_whole:
+                return
+        for salt in range(_TRIED):
+            yield {name: self._at(name, salt) for name in self.names}
+
+    def _at(self, name: str, salt: int) -> complex:
+        size = 0.05 + _hash(name, salt) % 10_007 / 10_007
+        if salt % 3 == 2:
+            size *= 2.0 ** (_hash(name, -salt - 3) % 8 - 4)  # letters of very different sizes
+        scale = (1.0, 2.5, self.scale, 0.3, 3 * self.scale)[salt % 5]
+        negative = salt >= 2 and _hash(name, salt) % 97 % 2 and name not in self.positive
+        return complex(-size * scale if negative else size * scale)
+
+    def pairs(self, first: tuple, second: tuple, field=None, convert=None):
+        """(value, value) of two trees at up to `_WANTED` points where both have one.
+
+        A last pair of None says that there is no such point, though one side has values.
+        """
+        field = field or FloatField
+        found, one_sided = 0, 0
+        for point in self:
+            at = {n: convert(v) for n, v in point.items()} if convert else point
+            left, right = _value(first, at, field), _value(second, at, field)
+            if left is None or right is None:
+                one_sided += left is not right
+                continue
+            found += 1
+            yield left, right
+            if found == _WANTED:
+                break
+        if one_sided and (not found or (self.only_whole and one_sided > 3 * found)):
+            yield None, None
+
+
+def _value(tree: tuple, point: dict, field):
+    try:
+        return numeric(tree, point, field)
+    except NoValueError:
+        return None
+
+
+def _largest(tree: tuple) -> float:
+    """The largest number in a tree, as the scale on which a variable matters."""
+    if tree[0] == "num":
+        return float(min(abs(tree[1]), 10**9))
+    return max((_largest(part) for part in tree[1:] if isinstance(part, tuple)), default=0.0)
 
 
 class FloatField:
@@ -246,12 +309,19 @@ class FloatField:
         return complex(math.gamma(value.real + 1))
 
     @staticmethod
+    def limit(*_):
+        raise NoValueError
+
+    @staticmethod
     def floor(value) -> complex:
         return complex(math.floor(value.real + 1e-9))
 
 
-_CMATH_NAMES = frozenset("sin cos tan sinh cosh tanh asin acos atan exp".split())
-_RECIPROCAL = {"cot": "tan", "sec": "cos", "csc": "sin", "coth": "tanh"}
+_CMATH_NAMES = frozenset("sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh exp".split())
+_RECIPROCAL = {
+    "cot": "tan", "sec": "cos", "csc": "sin", "coth": "tanh", "sech": "cosh", "csch": "sinh",
+    "asec": "acos", "acsc": "asin",
+}  # fmt: skip
 
 
 def numeric(tree: tuple, point: dict, field=FloatField):
@@ -288,10 +358,12 @@ def _numeric(tree: tuple, point: dict, field):
     if kind == "root":
         base, degree = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
         if _negative(base) and degree.imag == 0 and degree.real % 2 == 1:
-            if point:
+            if point and set(point) != {"#"}:
                 raise NoValueError
             return -((-base) ** (1 / degree))
         return _power(base, 1 / degree, point, field)
+    if kind in HARD:
+        return _bound(tree, point, field)
     if kind == "deg":
         return _numeric(tree[1], point, field) * field.pi / 180
     if kind == "log":
@@ -309,7 +381,38 @@ def _numeric(tree: tuple, point: dict, field):
         if tree[1] not in ("max", "min"):
             return field.number(_exact_many(tree[1], [Fraction(round(v)) for v in values]))
         return field.number(Fraction(0)) + (max(values) if tree[1] == "max" else min(values))
-    return _function(tree[1], _numeric(tree[2], point, field), field)
+    return _function(tree[1], _numeric(tree[2], point, field), field, bool(point))
+
+
+def _bound(tree: tuple, point: dict, field):
+    """A sum or product of few terms; what is infinite or continuous is for the field to do."""
+    kind, low, high, body = tree
+
+    def term(value):
+        return _numeric(body, {**point, "#": value}, field)
+
+    ends = [_end(tree, point, field) for tree in (low, high)]
+    if kind in ("int", "lim") or isinstance(ends[1], float):
+        return field.limit(kind, term, *ends)
+    start, last = ends
+    count = last.real - start.real + 1
+    if start.imag or last.imag or start.real % 1 or last.real % 1 or not 0 <= count <= _MAX_TERMS:
+        raise NoValueError
+    total = field.number(Fraction(kind == "prod"))
+    for index in range(int(count)):
+        value = term(start + index)
+        total = total * value if kind == "prod" else total + value
+    return total
+
+
+def _end(tree: tuple | None, point: dict, field):
+    """An end of a sum or integral; infinity as a float."""
+    sign, inner = (-1, tree[1]) if tree and tree[0] == "neg" else (1, tree)
+    if inner == ("const", "oo"):
+        return sign * math.inf
+    if tree is None:
+        raise NoValueError
+    return _numeric(tree, point, field)
 
 
 def _negative(value) -> bool:
@@ -337,7 +440,14 @@ def _logarithm(tree: tuple, point: dict, field):
     return field.log(value) / field.log(base)
 
 
-def _function(name: str, value, field):
+def _function(name: str, value, field, sampled: bool = False):
+    """A function's value; at a sample point only where it is real."""
+    if name == "acot":
+        return field.pi / 2 - field.function("atan", value)
+    if name in ("asec", "acsc"):
+        value, name = 1 / value, _RECIPROCAL[name]
+    if sampled and name in ("asin", "acos") and value.imag == 0 and abs(value.real) > 1:
+        raise NoValueError
     if name == "abs":
         return field.number(Fraction(0)) + abs(value)
     if name == "floor":

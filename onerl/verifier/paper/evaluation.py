@@ -16,10 +16,10 @@ True
 
 import re
 
-from onerl.verifier import engine, evaluate
-from onerl.verifier.evaluate import NoValueError
+from onerl.verifier import engine, numeric
 from onerl.verifier.expression import parse
 from onerl.verifier.extract import closing_brace
+from onerl.verifier.numeric import NoValueError
 from onerl.verifier.tokens import UnreadableError, tokenise
 
 TOLERANCE = 1e-4
@@ -153,9 +153,9 @@ def _symbolic(answer: str, gold: str) -> bool:
     """Equal expressions; constants within the tolerance, as the original's numeric fallback."""
     try:
         trees = [parse(tokenise(text, group_digits=True)) for text in (answer, gold)]
-        if not any(evaluate.variables(tree) for tree in trees):
-            values = [evaluate.numeric(tree, {}) for tree in trees]
+        if not any(numeric.variables(tree) for tree in trees):
+            values = [numeric.numeric(tree, {}) for tree in trees]
             return abs(values[0] - values[1]) <= TOLERANCE * max(map(abs, values))
     except (UnreadableError, NoValueError, RecursionError, OverflowError):
         return False
-    return engine.ask(("trees", *trees))[0] == "equal"
+    return engine.ask(tuple(trees))[0] == "equal"

@@ -1,0 +1,352 @@
+r"""All words the verifier knows: what may be said around an answer, and words that are numbers.
+
+A word around a number is dropped only if it is listed here. Anything else stays, as a factor that
+no number equals: "3 million" is 3000000, "24 divisors" is 24, and "24 fails" is not 24.
+"""
+# ruff: noqa: SIM905
+
+from fractions import Fraction
+
+from onerl.verifier.expression import matching
+from onerl.verifier.tokens import Token
+
+_SMALL = frozenset("the a an of in is are be it its this that there has to with by".split())
+# What is counted or named by a number, and how; singular, plurals are formed below.
+_THINGS = frozenset(
+    "answer solution result value number total sum product count amount length width height depth "
+    "distance area volume perimeter radius diameter angle side speed velocity mass weight price "
+    "cost probability chance ratio average mean median mode maximum minimum term element member "
+    "subset set pair triple tuple point vector line plane curve graph function polynomial equation "
+    "expression interval range domain root zero factor divisor multiple prime integer digit letter "
+    "word string code sequence series permutation combination arrangement outcome case way method "
+    "path route step move turn time round game match player team student teacher person people "
+    "child children boy girl man men woman women friend member guest worker employee customer "
+    "passenger family group class school room house car bus train bike boat ship seat ticket "
+    "apple orange banana pear cherry fruit egg cake cookie pie slice piece sandwich candy sweet "
+    "pizza bottle glass box bag basket bucket jar can pack packet book page paper sheet card "
+    "stamp pen pencil crayon marker marble ball balloon toy block brick tile cube square rectangle "
+    "triangle circle polygon pentagon hexagon octagon vertex vertices edge face diagonal region "
+    "section part row column cell grid coin penny nickel dime quarter bill note die dice flower "
+    "tree plant rose leaf leaves seed dog cat cow horse pig sheep goat chicken duck bird rabbit "
+    "fish animal leg head hand finger eye shirt shoe sock hat dress bead button ribbon stick rod "
+    "rope string stone rock star light lamp bulb battery switch chair table desk bed window door "
+    "problem question test exam mark vote day night race lap mile trip item object thing "
+    "unit type kind color colour shape figure pattern tournament committee handshake song movie "
+    "message call event trial toss roll flip throw draw ring key lock floor stair step lattice "
+    "function triangle quadrilateral parabola ellipse hyperbola matrix determinant derivative "
+    "integral limit slope intercept coefficient exponent constant parameter variable base rs usd "
+    "particle atom electron photon molecule cycle revolution wave level state node gallon barrel "
+    "parking lollipop muffin donut bagel sticker pound dish plate cup spoon fork player book toy "
+    "rabbit penguin monkey tiger lion bear frog ant bee spider snake dragon robot wheel tire "
+    "building street city country state province ant farm field garden sample subject patient "
+    "triangle line segment chord arc tangent sphere cone cylinder pyramid prism tetrahedron".split()
+)
+_KINDS = frozenset(
+    "different distinct possible real complex rational positive negative nonnegative whole natural "
+    "integer valid correct final exact exactly precisely only approximately about unique desired "
+    "required given same total altogether all each every such remaining original new other "
+    "so thus hence therefore text any left and red blue green black white solar light original "
+    "square odd even ordered unordered respectively following satisfying largest smallest greatest "
+    "least common minimal maximal minimum maximum".split()
+)
+_BEFORE = _SMALL | frozenset(
+    "for all every any we get have obtain find at equals when he she they i".split()
+)
+_AFTER = _SMALL | frozenset("on at from for per were was".split())
+_NEVER_AFTER = frozenset("negative only-if least square odd even".split()) - {"square"}
+_SHADES = frozenset("positive negative least maximum minimum".split())  # only with a thing behind
+_AMOUNTS = frozenset("total value maximum minimum average".split())
+_OPENERS = frozenset(("for", "where", "with", "forall"))
+_WHOLE = frozenset(("integer", "integers", "natural", "whole"))
+_REMARK = _SMALL | _OPENERS | _WHOLE | frozenset(
+    "all any every each some real numbers number constant constants arbitrary value values "
+    "positive nonnegative and fixed reals rational complex".split()
+)  # fmt: skip
+_FILLERS = frozenset("due answer function graph curve wins number shape there".split())
+_PHRASES = {"dne": "does not exist"}
+EMPTY = frozenset(
+    ("no solution", "no solutions", "none", "no real solution", "no real solutions", "empty set",
+     "there is no solution", "there are no solutions", "null set")
+)  # fmt: skip
+REALS = frozenset(("all real numbers", "all reals", "real numbers", "reals", "all real values"))
+_COMPARISONS = {
+    "greater than or equal to": "ge", "less than or equal to": "le", "greater than": ">",
+    "less than": "<", "more than": ">", "at least": "ge", "at most": "le",
+}  # fmt: skip
+
+_ONES = {
+    word: value
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
+        "fifteen sixteen seventeen eighteen nineteen".split()
+    )
+}
+_TENS = {
+    word: 10 * value
+    for value, word in enumerate(
+        "twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2
+    )
+}
+_SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
+_PARTS = {
+    word: value
+    for value, words in enumerate(
+        "half,halves third quarter,fourth fifth sixth seventh eighth ninth tenth".split(), start=2
+    )
+    for word in words.split(",")
+} | {"hundredth": 100, "thousandth": 1000, "millionth": 10**6}
+_SIGNS = frozenset(("negative", "minus"))
+_NUMERALS = _ONES | _TENS
+_WORDY = ("word", "sep")
+
+
+def value_of(word: str) -> int | None:
+    """The whole number that a word says, for number bases."""
+    return _NUMERALS.get(word.lower())
+
+
+def folded(tokens: list[Token]) -> list[Token]:
+    """Number words as numbers, "is greater than" as a sign, without a label before the answer."""
+    if not any(token.kind == "word" for token in tokens):
+        return tokens
+    tokens = [
+        Token("word", "a", token.space) if token.text == "a" and after.kind == "word" else token
+        for token, after in zip(tokens, [*tokens[1:], Token("end", "")], strict=True)
+    ]
+    return without_label(_compared(_numbers(tokens)))
+
+
+def _numbers(tokens: list[Token]) -> list[Token]:
+    out: list[Token] = []
+    at = 0
+    while at < len(tokens):
+        word = _lower(tokens[at])
+        value, end = _read_number(tokens, at)
+        if value is None and word in _SIGNS and at + 1 < len(tokens):
+            follows = _read_number(tokens, at + 1)[0] is not None or tokens[at + 1].kind == "num"
+            out.append(Token("op", "-", True) if follows else tokens[at])
+            at += 1
+        elif value is None:
+            out.append(tokens[at])
+            at += 1
+        else:
+            said = [token.text for token in out[-2:]] == [str(value), "("]
+            if said and end < len(tokens) and tokens[end].text == ")":  # 9 (nine)
+                out.pop()
+                end += 1
+            else:
+                out += _spelled(value, tokens[at].space)
+            at = end
+    return out
+
+
+def _spelled(value: Fraction, space: bool) -> list[Token]:
+    if value.denominator == 1:
+        return [Token("num", str(value.numerator), space)]
+    top, bottom = Token("num", str(value.numerator)), Token("num", str(value.denominator))
+    return [Token("open", "(", space), top, Token("op", "/"), bottom, Token("close", ")")]
+
+
+def _read_number(tokens: list[Token], at: int) -> tuple[Fraction | None, int]:
+    """The number that begins at a token with at least one number word, and where it ends."""
+    start, total, part = at, Fraction(0), Fraction(0)
+    last, spoken = "", False
+    first = tokens[at]
+    if first.kind == "num" and "." not in first.text[-1:] and len(first.text) < 20:
+        part, last, at = Fraction(first.text), "digits", at + 1
+    elif _lower(first) in ("a", "an") and at + 1 < len(tokens):
+        unit = _singular(_lower(tokens[at + 1]))
+        if unit not in _PARTS and unit not in _SCALES and unit != "hundred":
+            return None, at
+        part, last, at = Fraction(1), "digits", at + 1
+    while at < len(tokens):
+        word = _lower(tokens[at])
+        joint = word == "and" and last in ("hundred", "scale") and at + 1 < len(tokens)
+        if joint and _lower(tokens[at + 1]) in _NUMERALS:
+            at += 1
+            continue
+        if word in _ONES and last in ("", "tens", "hundred", "scale"):
+            if last == "tens" and not 0 < _ONES[word] < 10:
+                break
+            part, last = part + _ONES[word], "ones"
+        elif word in _TENS and last in ("", "hundred", "scale"):
+            part, last = part + _TENS[word], "tens"
+        elif word == "hundred" and last in ("ones", "digits"):
+            part, last = part * 100, "hundred"
+        elif word in _SCALES and last not in ("", "scale"):
+            total, part, last = total + part * _SCALES[word], Fraction(0), "scale"
+        elif _singular(word) in _PARTS and last not in ("", "scale"):
+            return (total + part) / _PARTS[_singular(word)], at + 1
+        else:
+            break
+        spoken, at = True, at + 1
+    return (total + part, at) if spoken else (None, start)
+
+
+def _compared(tokens: list[Token]) -> list[Token]:
+    """x is greater than 2, as x > 2."""
+    for at in range(1, len(tokens) - 1):
+        if tokens[at - 1].kind != "letter" or tokens[at].kind != "word":
+            continue
+        end = at
+        while end < len(tokens) and tokens[end].kind in _WORDY:
+            end += 1
+        phrase = " ".join(map(_lower, tokens[at:end])).removeprefix("is ").removeprefix("must be ")
+        if phrase in _COMPARISONS and end < len(tokens):
+            return [*tokens[:at], Token("rel", _COMPARISONS[phrase]), *tokens[end:]]
+    return tokens
+
+
+def without_label(tokens: list[Token]) -> list[Token]:
+    """Without a leading "the answer is", "Answer:" or "all integers" before mathematics."""
+    start = 0
+    while start < len(tokens) and _may_stand(tokens[start], _BEFORE):
+        start += 1
+    if start and start < len(tokens) and tokens[start].text == ":":
+        start += 1
+    if not start or start == len(tokens) or _lower(tokens[start - 1]) in _SHADES:
+        return tokens
+    if _lower(tokens[start - 1]) == "of" and _lower(tokens[max(start - 2, 0)]) not in _AMOUNTS:
+        return tokens  # the square root of 9
+    rest = tokens[start:]
+    if rest[0].kind == "word" or not any(t.kind not in ("word", "sep", "letter") for t in rest):
+        return tokens  # words all the way: a text
+    return rest
+
+
+def without_nouns(tokens: list[Token]) -> list[Token]:
+    """A value without the words around it that only say what it is or what is counted."""
+    if not any(token.kind == "word" for token in tokens):
+        return tokens
+    kept = without_label(tokens)
+    end = len(kept)
+    if kept[-1].text == ")" and end > 2:  # (exact), (nine)
+        start = next((i for i in range(end) if matching(kept, i) == end - 1), 0)
+        said = kept[start + 1 : end - 1]
+        if (start and all(_may_stand(token, _AFTER) for token in said)) or (
+            start == 1 and [t.text for t in said] == [kept[0].text]
+        ):
+            end = start
+    while end > 0 and _may_stand(kept[end - 1], _AFTER):
+        end -= 1
+    if end == len(kept) or not end or _lower(kept[end]) in _NEVER_AFTER:
+        return kept
+    return kept[:end] if any(token.kind in ("num", "cmd") for token in kept[:end]) else tokens
+
+
+def _may_stand(token: Token, small: frozenset[str]) -> bool:
+    word = _lower(token)
+    return token.kind == "word" and (word in small or word in _KINDS or _singular(word) in _THINGS)
+
+
+def _lower(token: Token) -> str:
+    return token.text.lower() if token.kind in ("word", "sep", "letter") else ""
+
+
+def _singular(word: str) -> str:
+    if word == "halves":
+        return "half"
+    for ending, instead in (("ies", "y"), ("ches", "ch"), ("xes", "x"), ("sses", "ss"), ("s", "")):
+        if word.endswith(ending) and len(word) > 3:
+            return word.removesuffix(ending) + instead
+    return word
+
+
+def without_remarks(tokens: list[Token]) -> tuple[list[Token], frozenset[str]]:
+    r"""(the answer's own tokens, the names of whole-number parameters that a remark declares).
+
+    Remarks are ", k \in \mathbb{Z}", "for all x", "where n is an integer". A remark never hides
+    an answer: with equations or alternatives in it, it stays, and makes the answer unreadable.
+    """
+    names: set[str] = set()
+    start = next((i for i, token in enumerate(tokens) if i and _opens(tokens, i)), None)
+    if start is not None and _is_remark(tokens[start:], tokens[:start]):
+        rest, end = tokens[start:], start
+        if {_lower(token) for token in rest} & _WHOLE or _declares_whole(rest):
+            names |= {token.text for token in rest if token.kind == "letter"}
+        if tokens[end - 1].text in ("(", ",") and end > 1:
+            end -= 1
+        tokens = tokens[:end]
+    while True:
+        declared = _declaration(tokens)
+        if declared is None:
+            return tokens, frozenset(names)
+        name, end = declared
+        names |= {name} if _declares_whole(tokens[end:]) else set()
+        tokens = tokens[:end]
+
+
+def _opens(tokens: list[Token], at: int) -> bool:
+    token = tokens[at]
+    if (token.kind == "word" and token.text.lower() in _OPENERS) or token.text == "forall":
+        return True
+    if token.kind == "letter" and tokens[at - 1].text == ",":  # , k integer
+        rest = tokens[at + 1 :]
+        return bool(rest) and all(t.kind == "word" and _lower(t) in _REMARK for t in rest)
+    return False
+
+
+def _is_remark(rest: list[Token], answer: list[Token]) -> bool:
+    """Whether what begins with an opener says only what a name of the answer stands for."""
+    bound = {token.text for token in answer if token.kind == "letter"}
+    signs = {"<", ">", "le", "ge", "in"}
+    depth = 0
+    for at, token in enumerate(rest):
+        depth += (token.kind == "open") - (token.kind == "close")
+        if token.kind == "word" and token.text.lower() not in _REMARK:
+            return False
+        if token.kind == "sep" or token.text in ("=", "pm", ",", "ne", "?"):
+            return False
+        relation = any(t.kind == "rel" and t.text in signs for t in rest[:at])
+        if token.kind == "num" and depth <= 0 and not (relation and bound & _letters(rest)):
+            return False
+    return True
+
+
+def _letters(tokens: list[Token]) -> set[str]:
+    return {token.text for token in tokens if token.kind == "letter"}
+
+
+def _declares_whole(tokens: list[Token]) -> bool:
+    texts = [token.text for token in tokens]
+    return any(texts[i : i + 2] == ["mathbb", "{"] for i in range(len(texts))) and not (
+        {"R", "C", "Q"} & set(texts)
+    )
+
+
+def _declaration(tokens: list[Token]) -> tuple[str, int] | None:
+    r"""(k, where it begins) of a trailing ", k \in \mathbb{Z}", with or without brackets."""
+    end = len(tokens) - (bool(tokens) and tokens[-1].text == ")")
+    texts = [token.text for token in tokens[:end]]
+    at = next((i for i in range(len(texts) - 1, 0, -1) if texts[i] == "in"), 0)
+    if at < 2 or tokens[at - 1].kind != "letter" or texts[at + 1 : at + 3] != ["mathbb", "{"]:
+        return None
+    if matching(tokens, at + 2) != at + 4:
+        return None
+    tail = texts[at + 5 :]
+    if not set(tail) <= {"^", "_", "{", "}", "+", "*", ">", "ge", "0"}:
+        return None
+    before = texts[at - 2]
+    if before == "{" or before == "\\{" or (before == "(" and end == len(tokens)):
+        return None
+    return texts[at - 1], at - 2 if before in (",", "(", ";") else at - 1
+
+
+def plain_text(spelling: str) -> str:
+    """The words that make a text: without case, punctuation, articles and "the function is"."""
+    words = "".join(c if c.isalnum() else " " for c in spelling).split()
+    lower = [word.lower() for word in words if word.lower() != "and"]
+    text = " ".join(lower)
+    if text in _PHRASES:
+        return _PHRASES[text]
+    own = [word for word in lower if word not in _SMALL and word not in _FILLERS]
+    return " ".join(own) or text
+
+
+def same_text(gold: str, answer: str) -> bool:
+    """The same words, or the gold's with a thing's name behind them: even, an even function."""
+    wanted, said = plain_text(gold), plain_text(answer)
+    if wanted == said:
+        return wanted != ""
+    extra = said.removeprefix(wanted + " ") if wanted else said
+    return extra != said and all(_singular(word) in _THINGS for word in extra.split())
