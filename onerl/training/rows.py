@@ -10,7 +10,7 @@ from onerl.problems import labels, released
 from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
 from onerl.runs import provenance
-from onerl.training import processes
+from onerl.training import memory, processes
 from onerl.training.rewards import check_reward
 
 
@@ -52,6 +52,7 @@ def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
 
 
 def check_lengths(recipe: Recipe, rows: list[dict[str, str]], tokenizer) -> None:
+    longest = 0
     for row in rows:
         length = len(tokenizer(row["prompt"], add_special_tokens=False)["input_ids"])
         if length > recipe.max_prompt_length:
@@ -59,3 +60,5 @@ def check_lengths(recipe: Recipe, rows: list[dict[str, str]], tokenizer) -> None
                 f"max_prompt_length = {recipe.max_prompt_length}: the prompt of example"
                 f" {row['id']} has {length} tokens"
             )
+        longest = max(longest, length)
+    memory.check_room(recipe, longest)
