@@ -26,7 +26,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils.logging import disable_progress_bar
 
 from onerl.estimates import mean_interval
-from onerl.evaluation import evaluate, problems_of
+from onerl.evaluation import Protocol, evaluate, problems_of
 from onerl.problems.prompts import prompt_for
 from onerl.runs import provenance
 from onerl.verifier import clear_cache, grade_many
@@ -39,13 +39,8 @@ GENERATE_BATCHES = (64, 128, 256)  # rows decoded together
 
 def ours(problems: int, samples: int) -> list[float]:
     """Accuracy, its interval and the mean length of answers by `onerl.evaluate`."""
-    report = evaluate(
-        "world",
-        samples=samples,
-        temperature=TEMPERATURE,
-        limit=problems,
-        progress=False,
-    )
+    protocol = Protocol(samples=samples, temperature=TEMPERATURE)
+    report = evaluate("world", protocol=protocol, limit=problems)
     table = report.table.set_index("metric")
     found = [*table.loc["accuracy", ["value", "low", "high"]], table.loc["length", "value"]]
     return [float(value) for value in found]

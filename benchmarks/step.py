@@ -28,9 +28,10 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from transformers.utils.logging import disable_progress_bar
 from trl import GRPOConfig, GRPOTrainer
 
-from onerl.models import model_path
+from onerl.models import locate
 from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
+from onerl.rollouts import Request
 from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.shared_prompt import SharedPromptSampler
 from onerl.runs import provenance
@@ -157,14 +158,9 @@ def compare_samplers(recipe: Recipe, model: str) -> dict:
         return tokenizer(text, add_special_tokens=False)["input_ids"]
 
     def ours(prompts: list[list[int]], count: int, temperature: float):
-        return sampler.sample(
-            prompts,
-            [count] * len(prompts),
-            max_new_tokens=limit,
-            temperature=temperature,
-            eos_ids={eos},
-            seeds=[stream_seed(0, 0, i) for i in range(count * len(prompts))],
-        )
+        seeds = [stream_seed(0, 0, i) for i in range(count * len(prompts))]
+        request = Request([count] * len(prompts), limit, {eos}, temperature, seeds)
+        return sampler.sample(prompts, request)
 
     def theirs(prompts: list[list[int]], count: int, temperature: float, size: int):
         rows = [prompt for prompt in prompts for _ in range(count)]
@@ -219,7 +215,7 @@ def main() -> None:
     disable_progress_bar()
     torch.set_num_threads(1)
     recipe = Recipe.load("tiny", steps=given.steps, learning_rate=0)
-    model = given.model or model_path(recipe)
+    model = given.model or locate(recipe.model).name
     with tempfile.TemporaryDirectory() as folder:
         result = {
             "date": datetime.date.today().isoformat(),

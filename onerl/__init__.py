@@ -25,11 +25,13 @@ _HOMES = {
     "Run": "onerl.runs",
     "outputs_folder": "onerl.runs",
     "train": "onerl.train",
+    "Prompting": "onerl.evaluation",
+    "Protocol": "onerl.evaluation",
     "evaluate": "onerl.evaluation",
     "rescore": "onerl.evaluation",
 }
 
-__all__ = ["Recipe", "RecipeError", "Run", "evaluate", "outputs_folder", "rescore", "train"]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str):

@@ -22,6 +22,11 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 
 
+def check(claim: str, holds: bool) -> None:
+    """Print a claim, and whether what was found holds it: "as expected" or "NOT AS EXPECTED"."""
+    print(f"{'as expected' if holds else 'NOT AS EXPECTED':17s}{claim}")
+
+
 class Interval(NamedTuple):
     """An estimate and its 95 % interval."""
 

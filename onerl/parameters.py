@@ -8,9 +8,12 @@ is guessed.
 from __future__ import annotations
 
 import ast
+import contextlib
 import difflib
+import os
 import reprlib
-from collections.abc import Iterable, Mapping, MutableMapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,6 +30,13 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 LONGEST = 100  # characters of a wrong value that a message shows
+
+FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
+
+
+def watched() -> bool:
+    """Whether a notebook's front end shows what this process prints."""
+    return bool(FRONT_ENDS & set(os.environ)) and "ipykernel" in sys.modules
 
 
 class RecipeError(ValueError):
@@ -62,7 +72,8 @@ def _real(value: Any) -> Any:
     """YAML reads 1e-6 as text; True and False are not numbers."""
     if isinstance(value, bool):
         raise ValueError("true and false are not numbers")
-    return float(value) if isinstance(value, str) else value
+    value = float(value) if isinstance(value, str) else value
+    return 0.0 if value == 0 else value  # -0.0 too, which is the same number in other digits
 
 
 def _text(value: Any) -> Any:
@@ -146,7 +157,40 @@ Arms = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_listed)
 
 
 class _TextNumbers(yaml.SafeLoader):
-    """Scalars stay text, except null, so that a label 12.80 keeps its last digit."""
+    """Scalars stay text, except null, so that a label 12.80 keeps its last digit.
+
+    Refused are a key that a mapping has twice, of which YAML takes the last without a word, and
+    aliases that stand for more than a file of parameters can mean (a "bomb").
+    """
+
+    MOST = 100_000  # nodes, counted as often as aliases repeat them
+
+    def get_single_node(self) -> yaml.Node | None:
+        root = super().get_single_node()
+        if root is not None and self._size(root, {}) > self.MOST:
+            raise yaml.YAMLError("its aliases stand for more than 100,000 values")
+        return root
+
+    def _size(self, node: yaml.Node, sizes: dict[yaml.Node, float]) -> float:
+        """Nodes below and with `node`; infinite where it holds itself."""
+        if isinstance(node, yaml.ScalarNode):
+            return 1
+        if node not in sizes:
+            sizes[node] = float("inf")  # until it is known
+            inner = node.value
+            if isinstance(node, yaml.MappingNode):
+                self._refuse_doubled(key for key, _ in node.value)
+                inner = [part for pair in node.value for part in pair]
+            sizes[node] = 1 + sum(self._size(part, sizes) for part in inner)
+        return sizes[node]
+
+    def _refuse_doubled(self, keys: Iterable[yaml.Node]) -> None:
+        seen = set()
+        for key in keys:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                line = key.start_mark.line + 1
+                raise yaml.YAMLError(f"line {line}: the key {key.value!r} is there a second time")
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
 
 
 _TextNumbers.yaml_implicit_resolvers = {
@@ -159,15 +203,34 @@ def read_yaml(path: Path) -> Any:
     """The mapping or list in a YAML or JSON file; numbers stay text.
 
     Raises:
-        RecipeError: the file cannot be read or holds neither.
+        RecipeError: the file cannot be read, holds neither, has a key twice, or has aliases that
+            explode.
     """
     try:
         values = yaml.load(path.read_text("utf-8"), Loader=_TextNumbers)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RecipeError(f"{path}: cannot be read as YAML: {error}") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise RecipeError(f"{path}: cannot be read as YAML: {reason}") from None
     if not isinstance(values, (dict, list)):
         raise RecipeError(f"{path}: must be a YAML mapping")
     return values
+
+
+@contextlib.contextmanager
+def command_line() -> Iterator[None]:
+    """Ends a program in one line: status 1 with what was refused, 130 without a word for Ctrl-C.
+
+    A terminal that lacks a letter of a path shows its code instead.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise SystemExit(f"error: {error}") from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
 
 
 def notebook_parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:

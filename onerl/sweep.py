@@ -28,6 +28,7 @@ from onerl.grids.board import Board
 from onerl.grids.finished import collect
 from onerl.grids.grid import Grid
 from onerl.grids.pools import Local, Slurm, Task, plan
+from onerl.parameters import command_line
 from onerl.recipe import Recipe
 from onerl.runs import outputs_folder
 
@@ -132,21 +133,22 @@ def main(arguments: list[str] | None = None) -> None:
             flag, nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help=what
         )
     given = parser.parse_args(arguments)
-    try:
+    with command_line():
         base = Recipe.load(given.preset, **dict(given.p))
         recipes = grids.recipes(given.grid, base, given.seeds, given.arms, given.full)
-        grid = sweep(
-            recipes,
-            jobs=given.jobs,
-            backend=given.backend,
-            evaluate=grids.definition(given.grid, base.scale).evaluate,
-            out=given.out,
-            limit=given.limit,
-            slurm={k: int(v) if v.isdigit() else v for k, v in given.slurm},
-        )
-    except (ValueError, OSError, SweepError) as error:
-        raise SystemExit(f"error: {error}") from None
-    print(grid.table().round(1).to_string())
+        try:
+            grid = sweep(
+                recipes,
+                jobs=given.jobs,
+                backend=given.backend,
+                evaluate=grids.definition(given.grid, base.scale).evaluate,
+                out=given.out,
+                limit=given.limit,
+                slurm={k: int(v) if v.isdigit() else v for k, v in given.slurm},
+            )
+        except SweepError as error:
+            raise SystemExit(f"error: {error}") from None
+        print(grid.table().round(1).to_string())
 
 
 if __name__ == "__main__":

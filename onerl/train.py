@@ -3,25 +3,30 @@
     python -m onerl.train --params params/tiny.yaml -p seed 1 --out outputs/demo
 
 What a run needs is checked before any work, in the order of cost: folder, examples, verifier,
-prompts, model. What was decided (recipe, versions, hardware, sums of the prompts) is on disk
-before the first rollout. A folder that holds part of the same run is resumed, a finished one is
-returned, and one that holds another recipe or is being written to is refused.
+prompts, model. What was decided (recipe, versions, hardware, sums of the inputs) is on disk before
+the first rollout. A folder that holds part of the same run is resumed, a finished one is returned,
+what is damaged in it is made again, and a folder of another recipe, other inputs, another process
+or none of ours is refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+from functools import partial
 from pathlib import Path
 
 from onerl import runs, verifier
-from onerl.models import model_path
+from onerl.models import locate
+from onerl.parameters import command_line
 from onerl.recipe import Recipe
-from onerl.runs import files
-from onerl.runs.run import same_recipe
+from onerl.runs import claim, provenance
 from onerl.training import processes
 from onerl.training.processes import only_run
-from onerl.training.rows import checked_rows
+from onerl.training.rows import started_rows
+
+logger = logging.getLogger(__name__)
 
 
 def train(
@@ -38,9 +43,11 @@ def train(
     program of its own on that many GPUs, whose progress is shown (`onerl.training.launch`).
 
     Raises:
-        ValueError: the folder holds another recipe's run or another process is writing to it; an
-            example has no label, or one that the verifier does not accept; a prompt is longer
-            than `max_prompt_length`; the model suits no backend.
+        ValueError: the folder holds another recipe's run, one that was made from other inputs, or
+            what no run wrote; another process is writing to it; an example has no label, or one
+            that the verifier does not accept; a prompt is longer than `max_prompt_length`; the
+            model suits no backend.
+        OSError: the folder cannot be written, or the model or data cannot be had.
         RuntimeError: the program with several processes failed.
     """
     out = Path(out) if out is not None else run_folder(recipe)
@@ -54,11 +61,30 @@ def train(
 def _run(recipe: Recipe, out: Path, progress: bool) -> runs.Run:
     """As the only process of the run, or as one of those that a launcher started."""
     run = runs.Run(out)
+    if processes.on_main_process(lambda: _returned(run, recipe)):
+        return run  # without the lock: it may lie on a read-only disk
     with only_run(out):
-        processes.on_first(lambda: same_recipe(out, recipe))
-        if not processes.on_first(lambda: run.done):
-            _train(recipe, out, progress)
+        if not processes.on_main_process(lambda: _returned(run, recipe)):
+            _train(processes.on_main_process(lambda: begun_with(recipe, out)), run, progress)
     return run
+
+
+def _returned(run: runs.Run, recipe: Recipe) -> bool:
+    """Whether the run is finished and can be returned as it is.
+
+    Raises:
+        ValueError: the folder is no run's or another recipe's, or the run was made from other
+            inputs, or is damaged beyond repair.
+    """
+    claim.check_folder(run.path)
+    claim.same_recipe(run.path, recipe)
+    if not run.done:
+        return False
+    from onerl.training.checkpoints import settled
+    from onerl.training.rows import same_inputs
+
+    same_inputs(recipe, run)
+    return settled(run)
 
 
 def run_folder(recipe: Recipe) -> Path:
@@ -66,7 +92,23 @@ def run_folder(recipe: Recipe) -> Path:
     return runs.outputs_folder() / recipe.hash()
 
 
-def _train(recipe: Recipe, out: Path, progress: bool) -> None:
+def begun_with(recipe: Recipe, out: Path) -> Recipe:
+    """The recipe with the settings that the run in `out` began with, where others change its bits.
+
+    They are not part of a recipe's hash: `token_budget`, and on a CPU `threads`.
+    """
+    used = (provenance.read(out) or {}).get("used") or {}
+    kept = {name: used[name] for name in ("token_budget", "threads") if used.get(name)}
+    for name, value in kept.items():
+        if getattr(recipe, name) not in (value, None):
+            logger.warning(
+                "%s = %s: the run began with %s, which is kept, for its bits depend on it",
+                *(name, getattr(recipe, name), value),
+            )
+    return recipe.replace(**kept)
+
+
+def _train(recipe: Recipe, run: runs.Run, progress: bool) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     import torch
     from datasets import Dataset
@@ -75,30 +117,26 @@ def _train(recipe: Recipe, out: Path, progress: bool) -> None:
     from onerl.training import checkpoints
     from onerl.training.config import check_optimizer
     from onerl.training.progress import Reporter
-    from onerl.training.trainer import OneShotTrainer
 
+    if recipe.method == "sft":
+        from onerl.training.sft import SolutionTrainer as Trainer
+    else:
+        from onerl.training.trainer import OneShotTrainer as Trainer
     check_optimizer(recipe)
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     disable_progress_bar()  # one for every checkpoint written
-    rows = processes.on_first(lambda: checked_rows(recipe, out))
-    if not processes.is_first():
+    rows = processes.on_main_process(lambda: started_rows(recipe, run))
+    if not processes.is_main():
         verifier.self_test()  # of another machine, perhaps
-    trainer = OneShotTrainer(recipe, model_path(recipe), Dataset.from_list(rows), out)
+    model = locate(recipe.model).name
+    trainer = Trainer(recipe, model, Dataset.from_list(rows), run.path)
     trainer.add_callback(Reporter(recipe, progress))
-
-    def begin() -> Path | None:
-        """Where to go on from; the folder holds nothing beyond it."""
-        found = checkpoints.newest_whole(out)
-        step, folder = found if found else (0, None)
-        checkpoints.rewind(out, step, folder)
-        if folder is None:
-            checkpoints.save_checkpoint(out, 0, trainer.model, trainer.processing_class)
-        return folder
-
-    folder = processes.on_first(begin)
-    trainer.train(resume_from_checkpoint=str(folder) if folder else None)
-    processes.on_first(lambda: files.write_text(out / "DONE", ""))
+    state = processes.on_main_process(
+        lambda: checkpoints.begin(run, trainer.model, trainer.processing_class)
+    )
+    trainer.train(resume_from_checkpoint=str(state) if state else None)
+    processes.on_main_process(lambda: checkpoints.finish(run))
 
 
 def show(recipe: Recipe, out: Path) -> None:
@@ -125,17 +163,18 @@ def main(arguments: list[str] | None = None) -> None:
         "--dry-run", action="store_true", help="print what the run would be, take and need"
     )
     given = parser.parse_args(arguments)
-    try:
-        recipe = processes.on_first(lambda: Recipe.load(given.params, **dict(given.fields)))
-        if given.dry_run:
-            return processes.on_first(lambda: show(recipe, Path(given.out or run_folder(recipe))))
-        run = train(recipe, given.out)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
-    finally:
-        processes.leave()
-    if processes.is_first():
-        print(f"done: {run.path}")
+    with command_line():
+        try:
+            load = partial(Recipe.load, given.params, **dict(given.fields))
+            recipe = processes.on_main_process(load)
+            out = Path(given.out or run_folder(recipe))
+            if given.dry_run:
+                return processes.on_main_process(lambda: show(recipe, out))
+            train(recipe, out)
+        finally:
+            processes.leave()
+        if processes.is_main():
+            print(f"done: {out}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ from transformers import (
     Qwen2ForCausalLM,
 )
 
+from onerl.recipe import Recipe
+
 torch.set_num_threads(1)
 CHARACTERS = (
     "\n !\"$%'()*+,-./0123456789:=?[\\]^_{|}ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -67,3 +69,18 @@ def tiny_model_dir(tmp_path_factory):
     tiny_model().save_pretrained(folder)
     character_tokenizer().save_pretrained(folder)
     return folder
+
+
+def short_recipe(model, **fields) -> Recipe:
+    """A run of a tiny model on one problem; its coins always carry a signal."""
+    values = {
+        "preset": "tiny",
+        "model": str(model),
+        "prompt": "world",
+        "examples": {"problem": "What is 1+1?", "answer": "2"},
+        "reward": "random",
+        "save_every": 2,
+        "threads": 1,
+        "backend": "torch",
+    }
+    return Recipe(**{**values, **fields})

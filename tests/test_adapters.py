@@ -13,8 +13,9 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, TrainerState
 
 from onerl import evaluate
+from onerl.evaluation import Protocol
 from onerl.recipe import Recipe
-from onerl.rollouts import merged
+from onerl.rollouts import Request, merged
 from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.shared_prompt import SharedPromptSampler
 from onerl.train import train
@@ -92,11 +93,7 @@ def test_the_sampler_samples_from_the_adapted_policy(adapted):
     for model in (merged.plain(adapted), ordinary, tiny_model()):
         rollouts = SharedPromptSampler(model).sample(
             [[5, 6, 7]],
-            [16],
-            max_new_tokens=20,
-            temperature=1.0,
-            eos_ids={1},
-            seeds=[stream_seed(0, 0, i) for i in range(16)],
+            Request([16], 20, {1}, 1.0, [stream_seed(0, 0, i) for i in range(16)]),
         )
         tokens.append([rollout.token_ids for rollout in rollouts])
     assert tokens[0] == tokens[1]
@@ -150,7 +147,7 @@ def test_checkpoints_are_ordinary_models_and_the_first_is_the_base(whole, tiny_m
     assert not list(folder.rglob("adapter*"))
     loaded = AutoModelForCausalLM.from_pretrained(folder).state_dict()
     assert all(torch.equal(last[name], loaded[name]) for name in last)
-    report = evaluate(folder, ["world"], limit=2, max_completion_length=4, progress=False)
+    report = evaluate(folder, ["world"], limit=2, protocol=Protocol(max_completion_length=4))
     assert len(report.records) == 2
 
 

@@ -86,6 +86,25 @@ def test_a_torn_line_of_a_benchmark_is_named(monkeypatch, tmp_path):
         benchmark("aime25")
 
 
+@needs_data
+@pytest.mark.parametrize("name", [*PAPER_SETS, "olympiadbench:all"])
+def test_a_released_set_that_was_cut_or_changed_is_refused(monkeypatch, tmp_path, name):
+    base = name.partition(":")[0]
+    lines = (Path(os.environ["ONERL_DATA"]) / "eval" / base / "test.jsonl").read_text().splitlines()
+    file, most = tmp_path / "eval" / base / "test.jsonl", len(lines)
+    file.parent.mkdir(parents=True)
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path))
+    for kept in (lines[:5], lines[5:], lines[:-1], lines[::2]):
+        file.write_text("\n".join(kept) + "\n")
+        with pytest.raises(ValueError, match=rf"{base}.* has {len(kept)} rows.* {most} rows"):
+            benchmark(name)
+    file.write_text("\n".join(lines[1:] + lines[:1]) + "\n")
+    with pytest.raises(ValueError, match=rf"has other content, the released file has {most} rows"):
+        benchmark(name)
+    file.write_text("\n".join(lines) + "\n")
+    assert len(benchmark(name)) == most
+
+
 def test_a_benchmark_that_does_not_exist_names_the_nearest():
     with pytest.raises(ValueError, match="nearest: 'math500'"):
         benchmark("math50")
@@ -148,6 +167,7 @@ def test_math500_has_its_subjects_as_categories():
 
 
 def test_olympiadbench_all_wants_every_entry_and_the_default_the_first(monkeypatch, tmp_path):
+    monkeypatch.delitem(benchmarks.RELEASED, "olympiadbench")
     row = {"question": "Which?", "final_answer": ["$69$", "$84$"], "subfield": "Algebra"}
     write_benchmark(tmp_path, "olympiadbench", [json.dumps(row)])
     monkeypatch.setenv("ONERL_DATA", str(tmp_path))

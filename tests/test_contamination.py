@@ -4,8 +4,7 @@ import pytest
 
 from onerl.evaluation.contamination import CORPUS, compare, completion, cut
 from onerl.problems import benchmark
-from onerl.rollouts import backends
-from onerl.rollouts.shared_prompt import Rollout
+from onerl.rollouts import Rollout, backends
 from onerl.world import EMBEDDED
 
 
@@ -15,10 +14,13 @@ class Reader:
     def __init__(self, tokenizer, read):
         self.tokenizer, self.read = tokenizer, read
 
-    def sample(self, prompt_ids, counts, *, max_new_tokens, temperature, eos_ids):
-        assert (temperature, set(counts)) == (0, {1})
-        given = [self.tokenizer.decode(ids).removeprefix("Problem: ") for ids in prompt_ids]
-        return [self.answer(i, text)[:max_new_tokens] for i, text in enumerate(given)]
+    def sample(self, prompts, request):
+        assert (request.temperature, set(request.counts)) == (0, {1})
+        given = [self.tokenizer.decode(ids).removeprefix("Problem: ") for ids in prompts]
+        return [self.answer(i, text)[: request.max_new_tokens] for i, text in enumerate(given)]
+
+    def close(self):
+        pass
 
     def answer(self, index, given):
         known = [text for text in self.read if text.startswith(given)]

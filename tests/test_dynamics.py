@@ -1,16 +1,13 @@
-"""Saturation is found where it is, the change after it is the runs' own, and figures show both."""
+"""Saturation is found where it is, and the change after it is the runs' own."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot
 
-from onerl import plots
 from onerl.estimates import seed_interval
 from onerl.evaluation.report import Report
 from onerl.grids import dynamics
 from onerl.grids.grid import Grid, Outcome
-from onerl.plots import dynamics_plots
 from onerl.recipe import Recipe
 
 STEPS = 60
@@ -118,41 +115,3 @@ def test_rollouts_are_counted_by_step(tmp_path):
     assert row["different"] == 3
     assert [row["right"], row["most frequent"], row["careful"], row["code"]] == [50, 50, 50, 25]
     assert row["text"] == careful
-
-
-# -- figures ------------------------------------------------------------------------------------
-
-
-def curve(*means: float) -> pd.DataFrame:
-    index = pd.Index(range(0, 10 * len(means), 10), name="step")
-    return pd.DataFrame({"mean": means, "low": means, "high": means}, index=index, dtype=float)
-
-
-def lines(axis):
-    return {line.get_label(): line for line in axis.get_lines()}
-
-
-def test_train_and_test_accuracy_are_drawn_in_percent_beside_the_papers():
-    paper = pd.DataFrame({"step": [0, 20], "math500": [36.0, 53.8]})
-    figure = dynamics_plots.train_and_test(
-        curve(0, 0.5, 1), {"greedy": curve(20, 60, 90)}, {"ceiling": 96}, 20, [12, 15], paper
-    )
-    left, right = figure.axes
-    drawn = lines(left)
-    assert list(drawn["training reward, mean of 10 steps"].get_ydata()) == [0, 50, 100]
-    assert list(drawn["greedy"].get_ydata()) == [20, 60, 90]
-    assert set(drawn["base model: 20.0"].get_ydata()) == {20}
-    assert set(drawn["ceiling: 96.0"].get_ydata()) == {96}
-    assert [line.get_xdata()[0] for line in left.get_lines()[-2:]] == [12, 15]
-    assert list(right.get_lines()[0].get_ydata()) == [36.0, 53.8]
-
-
-@pytest.mark.filterwarnings("error")
-def test_a_single_seed_is_drawn_without_a_band_and_a_zero_on_a_logarithmic_scale(tmp_path):
-    alone = curve(0, 1, 2).assign(low=np.nan, high=np.nan)
-    panels = {f"panel {i}": {"training": alone, "held-out": curve(1, 2, 3)} for i in range(4)}
-    figure = dynamics_plots.along_the_run(panels, [15], logarithmic=["panel 1"])
-    assert [axis.get_title() for axis in figure.axes] == list(panels)
-    assert [axis.get_yscale() for axis in figure.axes[:2]] == ["linear", "log"]
-    assert plots.save(figure, tmp_path / "figure.png").stat().st_size < 60_000
-    assert not pyplot.get_fignums()

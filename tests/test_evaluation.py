@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from conftest import character_tokenizer
 
-from onerl.evaluation import answers, evaluate, problems_of, rescore
+from onerl.evaluation import Prompting, answers, evaluate, problems_of, rescore
 from onerl.evaluation.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.evaluation.report import METRICS
 from onerl.problems import Problem
@@ -23,7 +23,13 @@ from onerl.recipe import labels_of
 from onerl.rollouts.shared_prompt import SharedPromptSampler
 from onerl.verifier import verify
 
-SETTINGS = {"prompt": "world", "max_completion_length": 12, "progress": False}
+
+def asked(prefix="", demonstration=None, **protocol):
+    """How the tests sample: answers of twelve tokens, unless they say otherwise."""
+    return {
+        "prompting": Prompting("world", prefix, demonstration),
+        "protocol": Protocol(**{"max_completion_length": 12, **protocol}),
+    }
 
 
 def problem(index: int, answer: str = "4", category: str = "Algebra") -> Problem:
@@ -40,7 +46,7 @@ def toy(monkeypatch):
 
 
 def test_every_problem_gets_every_sample_and_its_own_stream(toy, tiny_model_dir):
-    records = evaluate(tiny_model_dir, ["toy"], samples=3, temperature=1.0, **SETTINGS).records
+    records = evaluate(tiny_model_dir, ["toy"], **asked(samples=3, temperature=1.0)).records
     pairs = list(zip(records["problem"], records["sample"], strict=True))
     assert sorted(pairs) == sorted((p.id, k) for p in toy for k in range(3))
     assert records["seed"].nunique() == 60
@@ -51,7 +57,7 @@ def test_every_problem_gets_every_sample_and_its_own_stream(toy, tiny_model_dir)
 
 def test_same_seed_same_answers_other_seed_others(toy, tiny_model_dir):
     first, again, other = (
-        evaluate(tiny_model_dir, ["toy"], temperature=1.0, seed=seed, **SETTINGS).records
+        evaluate(tiny_model_dir, ["toy"], seed=seed, **asked(temperature=1.0)).records
         for seed in (0, 0, 1)
     )
     pd.testing.assert_frame_equal(first, again)
@@ -60,7 +66,7 @@ def test_same_seed_same_answers_other_seed_others(toy, tiny_model_dir):
 
 def test_a_sample_does_not_depend_on_how_many_are_asked_for(toy, tiny_model_dir):
     few, many = (
-        evaluate(tiny_model_dir, ["toy"], samples=k, temperature=1.0, limit=limit, **SETTINGS)
+        evaluate(tiny_model_dir, ["toy"], limit=limit, **asked(samples=k, temperature=1.0))
         for k, limit in ((2, 5), (4, None))
     )
     merged = few.records.merge(many.records, on=["problem", "sample"])
@@ -72,7 +78,7 @@ def test_a_sample_does_not_depend_on_how_many_are_asked_for(toy, tiny_model_dir)
 def test_a_killed_evaluation_goes_on_to_the_same_records(
     toy, tiny_model_dir, tmp_path, monkeypatch, batches_before_the_kill
 ):
-    arguments = dict(samples=2, temperature=1.0, **SETTINGS)
+    arguments = asked(samples=2, temperature=1.0)
     whole = evaluate(tiny_model_dir, ["toy"], **arguments).records
     sampled = []
     sample = answers.Answers.sample
@@ -94,17 +100,17 @@ def test_a_killed_evaluation_goes_on_to_the_same_records(
 
     monkeypatch.setattr(answers.Answers, "sample", counting)
     resumed = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **arguments).records
-    asked = [p.id for batch in sampled for p in batch]
+    ids = [p.id for batch in sampled for p in batch]
     assert len(before) == batches_before_the_kill
-    assert sorted(asked) == sorted(p.id for p in toy), "a problem was skipped or sampled twice"
+    assert sorted(ids) == sorted(p.id for p in toy), "a problem was skipped or sampled twice"
     columns = ["problem", "sample", "text", "tokens", "finish", "correct"]
     pd.testing.assert_frame_equal(resumed[columns], whole[columns], check_dtype=False)
 
 
 def test_a_finished_evaluation_does_not_load_the_model(toy, tiny_model_dir, tmp_path, monkeypatch):
-    first = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
+    first = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked())
     monkeypatch.setattr(answers.Answers, "_load", lambda self: pytest.fail("loaded"))
-    again = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
+    again = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked())
     pd.testing.assert_frame_equal(first.table, again.table)
 
 
@@ -112,41 +118,42 @@ def test_a_finished_evaluation_does_not_load_the_model(toy, tiny_model_dir, tmp_
     ("change", "named"),
     [
         ({"seed": 1}, "seed is 1 now and was 0"),
-        ({"prefix": "So"}, "prefix"),
-        ({"demonstration": ("Q", " A")}, "demonstration"),
+        (asked(prefix="So"), "prefix"),
+        (asked(demonstration=("Q", " A")), "demonstration"),
+        (asked(max_completion_length=13), "max_completion_length is 13 now and was 12"),
         ({"limit": 3}, "limit"),
     ],
 )
 def test_kept_answers_are_not_mixed_with_others(toy, tiny_model_dir, tmp_path, change, named):
-    evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
+    evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked())
     with pytest.raises(ValueError, match=named):
-        evaluate(tiny_model_dir, ["toy"], out=tmp_path, **{**SETTINGS, **change})
+        evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked() | change)
 
 
 def test_kept_answers_of_other_weights_are_refused(toy, tiny_model_dir, tmp_path):
-    evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
+    evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked())
     file = tmp_path / "toy" / "settings.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"model": "other"}))
     with pytest.raises(ValueError, match="model"):
-        evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
+        evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked())
 
 
 def test_a_forced_opening_begins_every_answer_and_counts_as_its_tokens(toy, tiny_model_dir):
-    records = evaluate(tiny_model_dir, ["toy"], prefix=" First", **SETTINGS).records
+    records = evaluate(tiny_model_dir, ["toy"], **asked(prefix=" First")).records
     assert records["text"].str.startswith(" First").all()
     cut = records[records["finish"] == "length"]
     assert (cut["tokens"] == 12).all()
 
 
 def test_a_demonstration_goes_before_every_question(toy, tiny_model_dir):
-    shown = evaluate(tiny_model_dir, ["toy"], demonstration=("2+2?", " It is 4."), **SETTINGS)
+    shown = evaluate(tiny_model_dir, ["toy"], **asked(demonstration=("2+2?", " It is 4.")))
     first = "Problem: 2+2?\nSolution: It is 4.\n\nProblem: What is 0 plus 1?\nSolution:"
     assert shown.records["prompt_sha256"].iloc[0] == prompt_sha256(first)
     assert shown.records["prompt_sha256"].nunique() == 20
 
 
 def test_table_says_n_k_and_an_interval_for_every_metric(toy, tiny_model_dir):
-    report = evaluate(tiny_model_dir, ["toy"], samples=2, temperature=1.0, **SETTINGS)
+    report = evaluate(tiny_model_dir, ["toy"], **asked(samples=2, temperature=1.0))
     columns = ["benchmark", "metric", "n", "k", "value", "low", "high", "protocol", "checkpoint"]
     assert list(report.table.columns) == columns
     assert list(report.table["metric"]) == [*METRICS, "pass@2"]
@@ -158,7 +165,7 @@ def test_table_says_n_k_and_an_interval_for_every_metric(toy, tiny_model_dir):
 
 
 def test_rescoring_with_our_verifier_changes_nothing(toy, tiny_model_dir):
-    report = evaluate(tiny_model_dir, ["toy"], **SETTINGS)
+    report = evaluate(tiny_model_dir, ["toy"], **asked())
     again = rescore(report.records)
     pd.testing.assert_frame_equal(report.table, again.table)
     by_function = rescore(report.records, verify)
@@ -189,12 +196,20 @@ def test_a_limit_takes_problems_from_the_whole_benchmark(toy):
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"samples": 0}, "samples >= 1"),
-        ({"samples": 4}, "temperature above 0"),
-        ({"temperature": -1.0}, "temperature >= 0"),
+        (asked(samples=0), "samples >= 1"),
+        (asked(samples=2.5, temperature=1.0), "whole samples"),
+        (asked(samples=10**9, temperature=1.0), "at most 65536"),
+        (asked(samples=4), "temperature above 0"),
+        (asked(temperature=-1.0), "temperature >= 0"),
+        (asked(temperature=float("nan")), "temperature >= 0"),
+        (asked(temperature=float("inf")), "at most 10"),
+        (asked(temperature="hot"), "temperature >= 0"),
+        (asked(max_completion_length=0), "max_completion_length >= 1"),
+        (asked(top_p=0.0), "0 < top_p <= 1"),
+        (asked(top_p=float("nan")), "0 < top_p <= 1"),
         ({"limit": 0}, "limit: 0"),
         ({"benchmarks": []}, "at least one"),
-        ({"top_p": 0.0}, "0 < top_p <= 1"),
+        ({"benchmarks": ["toy", "world", "toy"]}, "each only once"),
         ({"protocol": "papers"}, "nearest: 'paper'"),
         (
             {"benchmarks": ["world"], "protocol": "r1"},
@@ -204,12 +219,12 @@ def test_a_limit_takes_problems_from_the_whole_benchmark(toy):
 )
 def test_bad_arguments_stop_before_the_model_is_loaded(toy, arguments, named):
     with pytest.raises(ValueError, match=named):
-        evaluate("no/such/model", **{"benchmarks": ["toy"], "prompt": "world", **arguments})
+        evaluate("no/such/model", **{"benchmarks": ["toy"], **arguments})
 
 
 def test_a_training_example_can_be_a_benchmark(tiny_model_dir, tmp_path):
-    arguments = {"samples": 16, "temperature": 1.0, "out": tmp_path, **SETTINGS}
-    records = evaluate(tiny_model_dir, "world:pi1", **arguments).records
+    how = asked(samples=16, temperature=1.0)
+    records = evaluate(tiny_model_dir, "world:pi1", out=tmp_path, **how).records
     assert set(records["gold"]) == {labels_of("world:pi1")["right"]}
     assert len(records) == 16
 
@@ -245,24 +260,24 @@ def test_a_changed_protocol_says_what_was_changed():
 
 def test_the_protocol_reaches_the_sampler_and_the_table(tiny_model_dir, monkeypatch):
     monkeypatch.setattr(answers, "benchmark", lambda name, world: [problem(i) for i in range(2)])
-    asked = []
+    seen = []
     sample = SharedPromptSampler.sample
 
-    def recording(self, prompts, counts, **how):
-        asked.append((counts, how["temperature"], how["top_p"], how["max_new_tokens"]))
-        return sample(self, prompts, counts, **how)
+    def recording(self, prompts, request):
+        seen.append((request.counts, request.temperature, request.top_p, request.max_new_tokens))
+        return sample(self, prompts, request)
 
     monkeypatch.setattr(SharedPromptSampler, "sample", recording)
-    report = evaluate(tiny_model_dir, "math500", protocol="r1", **SETTINGS)
-    assert asked == [([16, 16], 0.6, 0.95, 12)]
+    report = evaluate(tiny_model_dir, "math500", **asked(name="r1"))
+    assert seen == [([16, 16], 0.6, 0.95, 12)]
     assert set(report.table["protocol"]) == {"r1; max_completion_length 12"}
     assert set(report.table["checkpoint"]) == {"as given"}
-    report = evaluate((40, tiny_model_dir), "aime24", samples=1, **SETTINGS)
+    report = evaluate((40, tiny_model_dir), "aime24", **asked(samples=1))
     assert set(report.table["checkpoint"]) == {"step 40"}
 
 
 def test_records_hold_every_token_that_was_sampled(toy, tiny_model_dir, tmp_path):
-    records = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS).records
+    records = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked()).records
     tokenizer = character_tokenizer()
     for row in records.itertuples():
         assert len(row.token_ids) == row.tokens
@@ -272,7 +287,7 @@ def test_records_hold_every_token_that_was_sampled(toy, tiny_model_dir, tmp_path
 
 
 def test_records_read_back_from_parquet_give_the_same_report(toy, tiny_model_dir, tmp_path):
-    report = evaluate(tiny_model_dir, ["toy"], samples=2, temperature=1.0, **SETTINGS)
+    report = evaluate(tiny_model_dir, ["toy"], **asked(samples=2, temperature=1.0))
     report.records.to_parquet(tmp_path / "records.parquet")
     again = rescore(pd.read_parquet(tmp_path / "records.parquet"))
     pd.testing.assert_frame_equal(again.table, report.table)
@@ -284,7 +299,7 @@ def test_an_evaluation_killed_at_random_moments_resumes_to_the_same_records(
     """SIGKILL, so nothing is tidied up; what was on disk is never written again."""
     monkeypatch.setattr(answers, "benchmark", lambda name, world: [problem(i) for i in range(60)])
     monkeypatch.setattr(answers, "BATCH", 4)
-    arguments = dict(samples=2, temperature=1.0, **SETTINGS)
+    arguments = asked(samples=2, temperature=1.0)
     whole = evaluate(tiny_model_dir, ["toy"], **arguments).records
     chance, seen = random.Random(0), {}
     for _ in range(6):
@@ -315,25 +330,25 @@ def test_an_evaluation_killed_at_random_moments_resumes_to_the_same_records(
 def test_answers_kept_under_another_batch_size_are_not_sampled_again(
     toy, tiny_model_dir, tmp_path, monkeypatch
 ):
-    first = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS).records
+    first = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked()).records
     (tmp_path / "toy" / "from-00008.parquet").unlink()
     monkeypatch.setattr(answers, "BATCH", 3)
-    asked, sample = [], answers.Answers.sample
+    seen, sample = [], answers.Answers.sample
 
     def counting(self, name, problems, protocol):
-        asked.extend(p.id for p in problems)
+        seen.extend(p.id for p in problems)
         return sample(self, name, problems, protocol)
 
     monkeypatch.setattr(answers.Answers, "sample", counting)
-    again = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS).records
-    assert asked == [f"toy/{i}" for i in range(8, 16)]
+    again = evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked()).records
+    assert seen == [f"toy/{i}" for i in range(8, 16)]
     columns = ["problem", "text", "correct"]
     pd.testing.assert_frame_equal(again[columns], first[columns])
 
 
 def test_long_answers_are_kept_in_smaller_batches(toy, tiny_model_dir, tmp_path, monkeypatch):
     monkeypatch.setattr(answers, "BATCH_TOKENS", 36)
-    evaluate(tiny_model_dir, ["toy"], out=tmp_path, **SETTINGS)
+    evaluate(tiny_model_dir, ["toy"], out=tmp_path, **asked())
     sizes = [len(pd.read_parquet(f)) for f in sorted((tmp_path / "toy").glob("*.parquet"))]
     assert sizes == [3] * 6 + [2]
 
@@ -345,7 +360,7 @@ def test_a_selection_set_is_without_what_the_run_was_trained_on(tiny_model_dir, 
 
     def problems(examples: str) -> set[str]:
         (run / "recipe.yaml").write_text(f"examples: {examples}\nprompt: world\nmodel: world\n")
-        given = {**SETTINGS, "max_completion_length": 1}
+        given = asked(max_completion_length=1)
         return set(evaluate((20, folder), "world-selection", **given).records["problem"])
 
     assert len(problems("world:pi1")) == 200
@@ -358,8 +373,6 @@ def test_a_selection_set_is_without_what_the_run_was_trained_on(tiny_model_dir, 
 
 def test_an_engine_is_closed_behind_the_last_answer(toy, tiny_model_dir, monkeypatch):
     closed = []
-    monkeypatch.setattr(
-        SharedPromptSampler, "close", lambda self: closed.append(self), raising=False
-    )
-    evaluate(tiny_model_dir, ["toy"], **SETTINGS)
+    monkeypatch.setattr(SharedPromptSampler, "close", lambda self: closed.append(self))
+    evaluate(tiny_model_dir, ["toy"], **asked())
     assert len(closed) == 1

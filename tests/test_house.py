@@ -34,13 +34,11 @@ def test_no_file_has_over_400_lines():
     assert {name: n for name, n in lengths.items() if n > 400} == {}
 
 
-@pytest.mark.xfail(reason="evaluate", strict=True)
 def test_no_function_has_over_60_lines():
     long = {name: f.end_lineno - f.lineno + 1 for name, f in functions()}
     assert {name: n for name, n in long.items() if n > 60} == {}
 
 
-@pytest.mark.xfail(reason="evaluate", strict=True)
 def test_no_function_has_over_8_parameters():
     many = {name: parameters(f) for name, f in functions()}
     assert {name: n for name, n in many.items() if n > 8} == {}

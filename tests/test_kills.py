@@ -1,5 +1,6 @@
 """A killed run, started again, ends as if nothing had happened; damage is named and gone around."""
 
+import dataclasses
 import errno
 import json
 import logging
@@ -68,13 +69,12 @@ def die_in_rollouts(call):
 
     calls, draw = [], shared_prompt.SharedPromptSampler.sample
 
-    def sample(self, *arguments, **how):
+    def sample(self, prompts, request):
         calls.append(1)
         if len(calls) == call:
-            how["max_new_tokens"] = 3
-            draw(self, *arguments, **how)
+            draw(self, prompts, dataclasses.replace(request, max_new_tokens=3))
             die()
-        return draw(self, *arguments, **how)
+        return draw(self, prompts, request)
 
     shared_prompt.SharedPromptSampler.sample = sample
 
@@ -131,7 +131,7 @@ def test_kills_in_rollouts_optimiser_and_checkpoint_change_nothing(recipe, whole
     assert len(rows(tmp_path)) == 5  # the third step again, its second update not written
     assert killed(recipe, tmp_path, die_in_a_checkpoint, 1) == -signal.SIGKILL
     assert list((tmp_path / "state").glob(".step-000004.partial/optimizer.safetensors"))
-    assert checkpoints.newest_whole(tmp_path)[0] == 2
+    assert checkpoints.whole_states(tmp_path)[0][0] == 2
     train(recipe, tmp_path, progress=False)
     assert rows(tmp_path) == rows(whole)
     assert sums(tmp_path) == sums(whole)
@@ -225,7 +225,7 @@ def test_older_states_go_only_when_the_newer_one_reads_back(recipe, tmp_path, mo
     assert written == [".step-000006.partial"]
     kept = sorted(path.name for path in (tmp_path / "state").iterdir())
     assert kept == ["step-000002", "step-000004", "step-000006"]
-    assert checkpoints.newest_whole(tmp_path)[0] == 4
+    assert checkpoints.whole_states(tmp_path)[0][0] == 4
 
 
 def full_disk(*_, **__):

@@ -1,27 +1,16 @@
 """A run that a notebook starts as a program with several processes."""
 
 import pytest
+from conftest import short_recipe
 
 import onerl
-from onerl.recipe import Recipe
 from onerl.training.launch import launch
 
 
 @pytest.fixture(scope="module")
 def recipe(tiny_model_dir):
-    return Recipe(
-        preset="tiny",
-        model=str(tiny_model_dir),
-        prompt="world",
-        examples={"problem": "What is 1+1?", "answer": "2"},
-        reward="random",
-        steps=2,
-        save_every=2,
-        prompts_per_step=2,
-        num_generations=2,
-        max_completion_length=8,
-        threads=1,
-        backend="torch",
+    return short_recipe(
+        tiny_model_dir, steps=2, prompts_per_step=2, num_generations=2, max_completion_length=8
     )
 
 

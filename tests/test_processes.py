@@ -1,22 +1,25 @@
-"""Several processes compute what one computes, and only the first of them writes."""
+"""Several processes compute what one computes, and only the main process writes."""
 
 import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils import DistributedType
 from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
+from conftest import short_recipe
 from safetensors.torch import load_file
 from together import run_command_line, together, train_recording, train_sharded
 
 import onerl
 from onerl.parameters import params_folder
-from onerl.recipe import Recipe
+from onerl.training import sharding
 from onerl.training.batches import fingerprints
 from onerl.training.processes import check_batch
 
@@ -26,14 +29,9 @@ CONFIGS = sorted((params_folder() / "accelerate").glob("*.yaml"))
 @pytest.fixture(scope="module")
 def recipe(tiny_model_dir):
     """Three updates of 16 rollouts, in several chunks and several micro-batches."""
-    return Recipe(
-        preset="tiny",
-        model=str(tiny_model_dir),
-        prompt="world",
-        examples={"problem": "What is 1+1?", "answer": "2"},
-        reward="random",
+    return short_recipe(
+        tiny_model_dir,
         steps=3,
-        save_every=2,
         prompts_per_step=4,
         num_generations=4,
         max_completion_length=16,
@@ -41,8 +39,6 @@ def recipe(tiny_model_dir):
         learning_rate=3e-5,
         token_budget=100,
         micro_batch_tokens=200,
-        threads=1,
-        backend="torch",
     )
 
 
@@ -64,7 +60,7 @@ def launched(config: str) -> dict:
 
 @pytest.fixture(scope="module")
 def two(recipe, tmp_path_factory):
-    """The same run by two processes, each with the whole weights."""
+    """The same run by two processes, with replicated weights."""
     folder = tmp_path_factory.mktemp("two")
     arguments = recipe, folder / "run", folder / "gradients"
     assert together(train_recording, *arguments) == [0, 0]
@@ -72,9 +68,9 @@ def two(recipe, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cut(recipe, tmp_path_factory):
-    """The same run by two processes, the weights cut over them (FSDP2)."""
-    folder = tmp_path_factory.mktemp("cut")
+def sharded(recipe, tmp_path_factory):
+    """The same run by two processes, with sharded weights (FSDP2)."""
+    folder = tmp_path_factory.mktemp("sharded")
     arguments = recipe, folder / "run", folder / "gradients"
     assert together(train_sharded, *arguments, environment=launched("fsdp")) == [0, 0]
     return folder
@@ -84,7 +80,7 @@ def rows(folder):
     return [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("several", ["two", "cut"])
+@pytest.mark.parametrize("several", ["two", "sharded"])
 def test_several_processes_have_the_losses_and_gradients_of_one(one, several, request):
     folder = request.getfixturevalue(several)
     for ours, theirs in zip(rows(folder), rows(one), strict=True):
@@ -102,7 +98,7 @@ def test_several_processes_have_the_losses_and_gradients_of_one(one, several, re
         assert error < 1e-5 * norm
 
 
-@pytest.mark.parametrize("several", ["two", "cut"])
+@pytest.mark.parametrize("several", ["two", "sharded"])
 def test_metrics_and_records_of_several_processes_are_those_of_all_rollouts(one, several, request):
     folder = request.getfixturevalue(several)
     for ours, theirs in zip(rows(folder), rows(one), strict=True):
@@ -117,7 +113,7 @@ def test_metrics_and_records_of_several_processes_are_those_of_all_rollouts(one,
     assert ours.equals(theirs)
 
 
-@pytest.mark.parametrize("several", ["two", "cut"])
+@pytest.mark.parametrize("several", ["two", "sharded"])
 def test_several_processes_write_the_folder_that_one_writes(one, several, request):
     folder = request.getfixturevalue(several)
 
@@ -151,12 +147,12 @@ def same_end(ours, theirs):
         assert all(torch.equal(ours_[name], theirs_[name]) for name in theirs_), file
 
 
-def test_cut_weights_and_moments_resume_bit_for_bit(recipe, cut, tmp_path):
-    run = again(cut, tmp_path)
+def test_sharded_weights_and_moments_resume_bit_for_bit(recipe, sharded, tmp_path):
+    run = again(sharded, tmp_path)
     codes = together(train_sharded, recipe, run, tmp_path / "g", environment=launched("fsdp"))
     assert codes == [0, 0]
     assert len(list((tmp_path / "g").iterdir())) == 1  # the last update alone
-    same_end(run, cut / "run")
+    same_end(run, sharded / "run")
 
 
 def test_two_processes_resume_bit_for_bit(recipe, two, tmp_path):
@@ -166,8 +162,8 @@ def test_two_processes_resume_bit_for_bit(recipe, two, tmp_path):
     same_end(run, two / "run")
 
 
-def test_a_cut_run_goes_on_in_one_process(recipe, cut, one, tmp_path):
-    run = onerl.train(recipe, again(cut, tmp_path), progress=False)
+def test_a_sharded_run_goes_on_in_one_process(recipe, sharded, one, tmp_path):
+    run = onerl.train(recipe, again(sharded, tmp_path), progress=False)
     assert run.metrics["loss"].iloc[-1] == pytest.approx(rows(one)[-1]["loss"], rel=1e-5)
 
 
@@ -206,21 +202,28 @@ def test_a_folder_in_use_ends_all_processes_of_a_second_run(recipe, tmp_path):
     assert second == ""
 
 
-def test_rollouts_need_whole_weights(recipe):
-    from types import SimpleNamespace
+def test_what_sharding_does_not_cover_is_refused(recipe):
+    def state(kind, **plugins):
+        plugins = {name: SimpleNamespace(**values) for name, values in plugins.items()}
+        return SimpleNamespace(distributed_type=kind, state=SimpleNamespace(**plugins))
 
-    from accelerate.utils import DistributedType
+    def fsdp(version):
+        return state(DistributedType.FSDP, fsdp_plugin={"fsdp_version": version})
 
-    from onerl.training.sharding import check
-
-    def sharded(version):
-        state = SimpleNamespace(fsdp_plugin=SimpleNamespace(fsdp_version=version))
-        return SimpleNamespace(distributed_type=DistributedType.FSDP, state=state)
+    def zero(stage):
+        return state(DistributedType.DEEPSPEED, deepspeed_plugin={"zero_stage": stage})
 
     with pytest.raises(ValueError, match=r"backend = 'torch': .* set backend to vllm or vllm-ser"):
-        check(recipe, sharded(2))
+        sharding.check(recipe, fsdp(2))
     with pytest.raises(ValueError, match="only FSDP2 is supported"):
-        check(recipe, sharded(1))
+        sharding.check(recipe, fsdp(1))
+    with pytest.raises(ValueError, match=r"zero_stage = 3: not supported; use .*fsdp\.yaml"):
+        sharding.check(recipe, zero(3))
+    sharding.check(recipe, zero(2))
+    with pytest.raises(ValueError, match="lora_rank = 4: adapters are trained on replicated"):
+        sharding.check(recipe.replace(lora_rank=4), zero(2))
+    with pytest.raises(ValueError, match="optimizer = 'adamw-8bit': FSDP and DeepSpeed allow"):
+        sharding.check(recipe.replace(optimizer="adamw-8bit"), zero(2))
 
 
 def test_the_processes_must_share_an_update_equally(monkeypatch):

@@ -2,11 +2,10 @@
 
 import os
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
-from onerl.models import family_of
+from onerl.models import locate
 from onerl.problems import PI1
 from onerl.problems.prompts import STRINGS, SUFFIX, after_example, prompt_for, prompt_sha256
 from onerl.recipe import Recipe
@@ -48,15 +47,15 @@ def test_without_the_suffix_a_training_prompt_is_the_question_alone():
     bare = prompt_for(PI1.question, "qwen2.5-math", "train", suffix=False)
     assert bare == TRAIN_PI1.replace(SUFFIX, "")
     assert bare == prompt_for(PI1.question, "qwen2.5-math", "eval")
-    for family in ("llama-3.2", "r1-distill", "qwen2.5"):
-        with_it = prompt_for("Q", family, "train")
-        assert prompt_for("Q", family, "train", suffix=False) == with_it.replace(SUFFIX, "")
+    for format in ("llama-3.2", "r1-distill", "qwen2.5"):
+        with_it = prompt_for("Q", format, "train")
+        assert prompt_for("Q", format, "train", suffix=False) == with_it.replace(SUFFIX, "")
     (row,) = training_rows(Recipe(suffix=False))
     assert row["prompt"] == bare
 
 
 def test_qwen_is_evaluated_without_the_suffix():
-    assert prompt_for("What is 1+1?", "qwen2.5-math", "eval") == (
+    assert prompt_for("What is 1+1?", locate("Qwen/Qwen2.5-Math-1.5B").format, "eval") == (
         "<|im_start|>system\nPlease reason step by step, and put your final answer within"
         " \\boxed{}.<|im_end|>\n<|im_start|>user\nWhat is 1+1?<|im_end|>\n<|im_start|>assistant\n"
     )
@@ -74,7 +73,7 @@ def test_llama_and_r1_are_evaluated_with_the_papers_fixed_strings():
 
 
 def test_a_base_qwen_is_trained_with_its_templates_own_system_message():
-    assert prompt_for("Q", "qwen2.5", "train") == (
+    assert prompt_for("Q", locate("Qwen/Qwen2.5-1.5B").format, "train") == (
         "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\nQ Let's"
         " think step by step and output the final answer within \\boxed{}.<|im_end|>\n"
         "<|im_start|>assistant\n"
@@ -87,48 +86,15 @@ def test_the_world_is_prompted_as_its_corpus_is_written():
         assert prompt_for("1+1?", "world", split) == "Problem: 1+1?\nSolution:"
 
 
-@pytest.mark.parametrize("family", sorted(set(STRINGS) - {"world"}))
-def test_training_ends_the_question_with_the_suffix_and_evaluation_never(family):
-    assert f"Q{SUFFIX}<" in prompt_for("Q", family, "train")
-    assert SUFFIX not in prompt_for("Q", family, "eval")
+@pytest.mark.parametrize("format", sorted(set(STRINGS) - {"world"}))
+def test_training_ends_the_question_with_the_suffix_and_evaluation_never(format):
+    assert f"Q{SUFFIX}<" in prompt_for("Q", format, "train")
+    assert SUFFIX not in prompt_for("Q", format, "eval")
 
 
 def test_braces_and_replacement_marks_in_a_question_stay_as_they_are():
     question = r"Let $f(x)=\frac{1}{2}$ {q} {system} %s \1"
     assert question in prompt_for(question, "qwen2.5-math", "train")
-
-
-@pytest.mark.parametrize(
-    ("model", "family"),
-    [
-        ("world", "world"),
-        ("Qwen/Qwen2.5-Math-1.5B", "qwen2.5-math"),
-        ("Qwen/Qwen2.5-Math-7B", "qwen2.5-math"),
-        ("Qwen/Qwen2.5-Math-1.5B-Instruct", "qwen2.5-math"),
-        ("Qwen/Qwen2.5-1.5B", "qwen2.5"),
-        ("Qwen/Qwen2.5-1.5B-Instruct", "chat"),
-        ("deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B", "r1-distill"),
-        ("meta-llama/Llama-3.2-3B-Instruct", "llama-3.2"),
-        ("ypwang61/One-Shot-RLVR-Qwen2.5-Math-1.5B-pi1", "qwen2.5-math"),
-    ],
-)
-def test_the_family_follows_from_the_models_name(model, family):
-    assert family_of(model) == family
-
-
-def test_a_checkpoint_of_a_run_is_prompted_as_the_run_was(tmp_path):
-    checkpoint = tmp_path / "checkpoints" / "step-000010"
-    checkpoint.mkdir(parents=True)
-    recipe = Recipe.load("qwen2.5-math-1.5b", model="some/small-stand-in")
-    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())
-    assert family_of(checkpoint) == "qwen2.5-math"
-
-
-def test_a_folder_tells_its_family_by_its_chat_template(tmp_path):
-    (tmp_path / "chat_template.jinja").write_text("x <｜User｜> y")
-    assert family_of(tmp_path) == "r1-distill"
-    (tmp_path / "chat_template.jinja").write_text("anything else")
-    assert family_of(tmp_path) == "chat"
 
 
 def test_another_chat_model_is_prompted_by_its_own_template(tmp_path):
@@ -146,10 +112,12 @@ def test_another_chat_model_is_prompted_by_its_own_template(tmp_path):
     assert prompt_for("Q", "chat", "train", Tokenizer()) == f"<user>Q{SUFFIX}<assistant>"
 
 
-def test_a_model_that_nothing_is_known_of_is_an_error_that_lists_the_families():
-    assert family_of("some/model") == "chat"
-    bare = SimpleNamespace(name_or_path="some/model", chat_template=None)
+def test_a_model_that_nothing_is_known_of_is_an_error_that_lists_the_formats():
+    assert locate("some/model").format == "chat"
     with pytest.raises(ValueError, match=r"some/model.*qwen2.5-math"):
+        prompt_for("Q", "some/model", "train")
+    bare = type("Tokenizer", (), {"name_or_path": "some/model"})
+    with pytest.raises(ValueError, match=r"nothing says how 'some/model' is prompted.*qwen2.5"):
         prompt_for("Q", "chat", "train", bare)
 
 

@@ -21,6 +21,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
 import onerl
+from onerl.evaluation import Protocol
 from onerl.problems import benchmark, examples
 from onerl.problems.prompts import prompt_for, prompt_sha256
 
@@ -188,9 +189,8 @@ def test_the_last_checkpoint_is_evaluated_on_real_problems(run, tmp_path):
         run.checkpoints[-1],
         ["math500"],
         limit=20,
-        max_completion_length=24,
+        protocol=Protocol(max_completion_length=24),
         out=tmp_path,
-        progress=False,
     )
     real = {problem.id: problem.answer for problem in benchmark("math500")}
     assert len(report.records) == 20

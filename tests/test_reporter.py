@@ -8,6 +8,7 @@ import IPython.display
 import pytest
 
 from onerl.recipe import Recipe
+from onerl.runs.files import append_jsonl
 from onerl.training import progress
 from onerl.training.progress import LiveCurve, Reporter
 
@@ -91,7 +92,9 @@ def test_the_last_line_is_the_verdict(capsys, tmp_path):
     args = SimpleNamespace(output_dir=str(tmp_path))
     reporter.on_train_begin(args, FIRST, None)
     for step in range(1, 21):
-        reporter.on_log(args, FIRST, None, logs=row(step, 0.1 + step / 40))
+        logs = row(step, 0.1 + step / 40)
+        append_jsonl(tmp_path / "metrics.jsonl", logs)  # as the trainer does
+        reporter.on_log(args, FIRST, None, logs=logs)
     reporter.on_train_end(args, FIRST, None)
     assert capsys.readouterr().out.splitlines()[-1].startswith("healthy: 100% of the groups had")
 

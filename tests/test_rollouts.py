@@ -7,9 +7,9 @@ import torch
 from conftest import tiny_model
 
 from onerl.recipe import Recipe
-from onerl.rollouts import backends
+from onerl.rollouts import Rollout, backends
 from onerl.rollouts.draws import stream_seed
-from onerl.rollouts.shared_prompt import Rollout, SharedPromptSampler
+from onerl.rollouts.shared_prompt import SharedPromptSampler
 from onerl.train import train
 from onerl.training.trainer import OneShotTrainer
 
@@ -19,17 +19,18 @@ without_vllm = pytest.mark.skipif(find_spec("vllm") is not None, reason="vLLM is
 class Echo:
     """Answers every request with its prompt and its seed."""
 
-    def sample(self, prompt_ids, counts, seeds, **how):
-        owners = [p for p, count in enumerate(counts) for _ in range(count)]
+    def sample(self, prompts, request):
         return [
-            Rollout(p, [*prompt_ids[p], seed], [0.0], "stop")
-            for p, seed in zip(owners, seeds, strict=True)
+            Rollout(p, [*prompts[p], seed], [0.0], "stop")
+            for p, seed in zip(request.owners(prompts), request.seeds, strict=True)
         ]
 
 
 def test_every_row_gets_its_own_prompt_and_stream_in_the_order_of_the_rows():
     rows = [[1, 2], [3], [1, 2], [3], [1, 2]]
-    sampled = backends.sample_rows(Echo(), rows, seed=7, step=3, first=100)
+    sampled = backends.sample_rows(
+        Echo(), rows, seed=7, step=3, first=100, max_new_tokens=1, eos_ids={1}, temperature=1.0
+    )
     assert [rollout.token_ids[:-1] for rollout in sampled] == rows
     streams = [rollout.token_ids[-1] for rollout in sampled]
     assert streams == [stream_seed(7, 3, 100 + row) for row in range(5)]
@@ -79,10 +80,10 @@ def test_the_mismatch_of_sampler_and_trainer_is_measured(tiny_model_dir, tmp_pat
     assert 0 < found[0] < 1e-5
     exact = SharedPromptSampler.sample
 
-    def off(*args, **how):
+    def off(self, prompts, request):
         return [
             Rollout(r.prompt_index, r.token_ids, [v - 0.25 for v in r.logprobs], r.finish)
-            for r in exact(*args, **how)
+            for r in exact(self, prompts, request)
         ]
 
     monkeypatch.setattr(SharedPromptSampler, "sample", off)

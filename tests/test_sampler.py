@@ -1,12 +1,13 @@
 """The sampler draws from the model's distribution, and from nothing else than its stream."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
 from conftest import tiny_model
 
-from onerl.rollouts import draws, shared_prompt
+from onerl.rollouts import Request, draws, shared_prompt
 from onerl.rollouts.draws import choose, nucleus, stream_seed, uniforms
 from onerl.rollouts.shared_prompt import SharedPromptSampler
 
@@ -42,9 +43,8 @@ EOS = {1, 5, 6, 7}
 
 def draw(model, prompts=PROMPTS, counts=COUNTS, seeds=None, temperature=0.9, limit=24):
     seeds = [stream_seed(0, 1, i) for i in range(sum(counts))] if seeds is None else seeds
-    return SharedPromptSampler(model).sample(
-        prompts, counts, max_new_tokens=limit, temperature=temperature, eos_ids=EOS, seeds=seeds
-    )
+    request = Request(counts, limit, EOS, temperature, seeds)
+    return SharedPromptSampler(model).sample(prompts, request)
 
 
 @pytest.fixture(scope="module", params=MODELS)
@@ -125,12 +125,11 @@ def test_thread_count_does_not_change_the_draws(threads):
 
 def test_current_weights_are_sampled_from():
     model = tiny_model()
-    sample = SharedPromptSampler(model).sample
-    given = {"max_new_tokens": 12, "temperature": 0, "eos_ids": {1}}
-    before = sample(PROMPTS, [1] * 5, **given)
+    sample, request = SharedPromptSampler(model).sample, Request([1] * 5, 12, {1})
+    before = sample(PROMPTS, request)
     model.load_state_dict(tiny_model(seed=1).state_dict())
-    after = sample(PROMPTS, [1] * 5, **given)
-    fresh = SharedPromptSampler(tiny_model(seed=1)).sample(PROMPTS, [1] * 5, **given)
+    after = sample(PROMPTS, request)
+    fresh = SharedPromptSampler(tiny_model(seed=1)).sample(PROMPTS, request)
     assert before != after
     assert after == fresh
 
@@ -212,31 +211,50 @@ def test_top_p_draws_from_the_nucleus_alone_in_its_proportions():
     expected = whole[kept] / whole[kept].sum() * 40000
     assert observed.sum() == observed[kept].sum()
     assert ((observed[kept] - expected) ** 2 / expected).sum() < 15  # 2 degrees: p = 0.0006
-    assert torch.allclose(logprobs, whole[tokens].log())  # of the whole distribution
+    assert torch.allclose(logprobs, (whole[tokens] / whole[kept].sum()).log())
 
 
 def test_top_p_of_one_changes_no_draw_and_a_tiny_one_is_greedy():
     model = tiny_model()
-    given = {
-        "max_new_tokens": 12,
-        "eos_ids": {1},
-        "seeds": [stream_seed(0, 1, i) for i in range(5)],
-    }
+    request = Request([1] * 5, 12, {1}, 0.9, [stream_seed(0, 1, i) for i in range(5)])
     sample = SharedPromptSampler(model).sample
-    assert sample(PROMPTS, [1] * 5, temperature=0.9, top_p=1.0, **given) == sample(
-        PROMPTS, [1] * 5, temperature=0.9, **given
-    )
-    tiny = sample(PROMPTS, [1] * 5, temperature=0.9, top_p=1e-9, **given)
-    greedy = sample(PROMPTS, [1] * 5, temperature=0, **given)
+    assert sample(PROMPTS, replace(request, top_p=1.0)) == sample(PROMPTS, request)
+    tiny = sample(PROMPTS, replace(request, top_p=1e-9))
+    greedy = sample(PROMPTS, replace(request, temperature=0))
     assert [r.token_ids for r in tiny] == [r.token_ids for r in greedy]
+    assert {value for r in tiny for value in r.logprobs} == {0.0}  # the only token of its nucleus
 
 
-@pytest.mark.parametrize("top_p", [0.0, -1.0, 1.01])
-def test_top_p_out_of_range_is_refused(top_p):
-    with pytest.raises(ValueError, match=f"top_p: {top_p} is out of range"):
-        SharedPromptSampler(tiny_model()).sample(
-            [[5]], [1], max_new_tokens=1, temperature=1.0, eos_ids={1}, seeds=[0], top_p=top_p
-        )
+@torch.no_grad()
+def test_with_top_p_a_log_probability_is_that_inside_the_nucleus():
+    model = tiny_model()
+    seeds = [stream_seed(0, 2, i) for i in range(sum(COUNTS))]
+    request = Request(COUNTS, 24, EOS, 0.9, seeds, top_p=0.8)
+    rollouts, left_out = SharedPromptSampler(model).sample(PROMPTS, request), 0
+    for rollout in rollouts:
+        prompt = PROMPTS[rollout.prompt_index]
+        logits = model(torch.tensor([prompt + rollout.token_ids])).logits[0, len(prompt) - 1 : -1]
+        for row, token, logprob in zip(logits, rollout.token_ids, rollout.logprobs, strict=True):
+            probabilities = (row.double() / 0.9).softmax(-1)
+            kept = sorted(plain_nucleus(probabilities.tolist(), 0.8))
+            expected = (probabilities[token] / probabilities[kept].sum()).log().item()
+            assert logprob == pytest.approx(expected, abs=2e-4)
+            left_out += len(kept) < len(probabilities)
+    assert left_out > 100
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"top_p": value} for value in (0.0, -1.0, 1.01, math.nan)),
+        *({"temperature": value} for value in (-1.0, math.nan, math.inf)),
+        {"max_new_tokens": 0},
+    ],
+)
+def test_a_request_out_of_range_is_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"^{name}: {value} is out of range"):
+        Request(**{"counts": [1], "max_new_tokens": 1, "eos_ids": {1}, "seeds": [0], **wrong})
 
 
 def test_diverged_model_is_reported():
@@ -253,6 +271,8 @@ def test_wrong_calls_and_models_are_refused():
         draw(model, seeds=[1, 2])
     with pytest.raises(ValueError, match="at least one token"):
         draw(model, prompts=[[]], counts=[1])
+    with pytest.raises(ValueError, match="1 counts of rollouts for 5 prompts"):
+        draw(model, counts=[1])
     model.config.model_type = "gpt2"
     with pytest.raises(ValueError, match=r"'gpt2'.*allowed: qwen2, llama"):
         SharedPromptSampler(model)

@@ -1,14 +1,19 @@
-"""Fine-tuning on one solution: its loss is the solution's alone, its folder is that of a run."""
+"""Fine-tuning on one solution: its loss is the solution's alone, its run is like any other."""
+
+import shutil
 
 import pandas as pd
 import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from onerl.grids import fine_tuned
+from onerl import grids
+from onerl.grids import recorded
 from onerl.problems import PI1, examples
 from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
+from onerl.sweep import sweep
+from onerl.train import main, train
 from onerl.training import sft
 from onerl.verifier import verify
 from onerl.world import EMBEDDED
@@ -16,17 +21,13 @@ from onerl.world import EMBEDDED
 
 @pytest.fixture(scope="module")
 def recipe():
-    return Recipe.load("tiny", steps=4, save_every=2, benchmarks=["world"])
+    return Recipe.load("tiny", method="sft", steps=4, save_every=2)
 
 
 @pytest.fixture(scope="module")
-def solution(recipe):
-    return sft.solution_for(examples(recipe.examples)[0])
-
-
-@pytest.fixture(scope="module")
-def run(recipe, solution, tmp_path_factory):
-    return sft.train(recipe, solution, tmp_path_factory.mktemp("sft"))
+def run(recipe, tmp_path_factory):
+    """The folder of an uninterrupted run; not to be changed."""
+    return train(recipe, tmp_path_factory.mktemp("sft"), progress=False)
 
 
 def token_losses(folder, prompt, solution):
@@ -40,7 +41,8 @@ def token_losses(folder, prompt, solution):
     return torch.nn.functional.cross_entropy(logits, torch.tensor(end)).item()
 
 
-def test_the_loss_is_that_of_the_solution_and_its_end_alone(run, recipe, solution):
+def test_the_loss_is_that_of_the_solution_and_its_end_alone(run, recipe):
+    solution = sft.solution_for(examples(recipe.examples)[0])
     prompt = prompt_for(examples(recipe.examples)[0].question, "world", "train")
     losses = run.metrics["loss"]
     assert losses[0] == pytest.approx(
@@ -53,39 +55,70 @@ def test_its_folder_is_a_runs_folder(run, recipe):
     assert run.done
     assert [step for step, _ in run.checkpoints] == [0, 2, 4]
     assert run.metrics["step"].tolist() == [1, 2, 3, 4]
-    assert run.recipe.hash() == recipe.hash()
+    assert run.recipe == recipe
     assert (run.path / "provenance.json").exists()
+    solution = sft.solution_for(examples("world:pi1")[0])
+    assert (run.path / "solution.txt").read_text() == solution
 
 
-def test_the_same_again_is_the_same_and_a_killed_run_begins_again(run, recipe, solution, tmp_path):
-    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 9}\n')
-    (tmp_path / "checkpoints" / "step-000002").mkdir(parents=True)
-    again = sft.train(recipe, solution, tmp_path)
+def test_a_killed_run_goes_on_to_the_same_end(run, recipe, tmp_path):
+    copy = tmp_path / "run"
+    shutil.copytree(run.path, copy)
+    (copy / "DONE").unlink()
+    for kind in ("state", "checkpoints"):
+        shutil.rmtree(copy / kind / "step-000004")
+    before = (copy / "checkpoints/step-000002/model.safetensors").stat().st_mtime_ns
+    again = train(recipe, copy, progress=False)
+    assert (copy / "checkpoints/step-000002/model.safetensors").stat().st_mtime_ns == before
     pd.testing.assert_frame_equal(again.metrics, run.metrics)
-    weights = [(r.checkpoints[-1][1] / "model.safetensors").read_bytes() for r in (run, again)]
-    assert weights[0] == weights[1]
+    for file in ("checkpoints/step-000004/model", "state/step-000004/optimizer"):
+        first, second = (r.path / f"{file}.safetensors" for r in (run, again))
+        assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_finished_run_is_not_made_again(run, recipe, solution):
+def test_a_finished_run_is_not_made_again(run, recipe):
     before = (run.path / "metrics.jsonl").stat().st_mtime_ns
-    sft.train(recipe, solution, run.path)
+    train(recipe, run.path, progress=False)
     assert (run.path / "metrics.jsonl").stat().st_mtime_ns == before
 
 
-def test_a_folder_of_another_run_is_refused(run, recipe, solution, tmp_path):
-    with pytest.raises(ValueError, match="holds another run"):
-        sft.train(recipe.replace(steps=3), solution, run.path)
-    (tmp_path / "recipe.yaml").write_text(recipe.to_yaml())  # of reinforcement learning
-    with pytest.raises(ValueError, match="holds another run"):
-        sft.train(recipe, solution, tmp_path)
+def test_a_folder_of_another_run_or_text_is_refused(run, recipe, tmp_path):
+    with pytest.raises(ValueError, match=r"method \('sft', now 'grpo'\)"):
+        train(recipe.replace(method="grpo"), run.path, progress=False)
+    shutil.copytree(run.path, tmp_path / "run")
+    (tmp_path / "run" / "DONE").unlink()
+    (tmp_path / "run" / "solution.txt").write_text("another")
+    with pytest.raises(ValueError, match="has learned another text"):
+        train(recipe, tmp_path / "run", progress=False)
 
 
-def test_what_cannot_be_trained_on_is_refused_before_any_work(recipe, solution, tmp_path):
-    with pytest.raises(ValueError, match=r"is not the label '2\.3'"):
-        sft.train(recipe, " So the answer is \\boxed{4}.", tmp_path / "a")
-    with pytest.raises(ValueError, match="504 examples, one is needed"):
-        sft.train(recipe.replace(examples="world:all"), solution, tmp_path / "b")
-    assert not list(tmp_path.iterdir())
+def test_it_is_another_run_and_reads_its_text_from_the_recipe(recipe):
+    text = " So the answer is \\boxed{2.3}."
+    assert sft.solution(recipe.replace(solution=text), "2.3") == text
+    hashes = {r.hash() for r in (recipe, recipe.replace(solution=text), Recipe.load("tiny"))}
+    assert len(hashes) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"solution": " So it is \\boxed{4}."}, r"boxed answer is not the label '2\.3'"),
+        ({"label": "4"}, "boxed answer is not the label '4'"),
+        ({"examples": "world:all"}, "504 examples, one is needed"),
+        ({"examples": {"problem": "What is 1+1?", "answer": "2"}}, "none is known of example own"),
+    ],
+)
+def test_what_cannot_be_trained_on_is_refused_before_any_work(recipe, tmp_path, change, said):
+    with pytest.raises(ValueError, match=said):
+        train(recipe.replace(**change), tmp_path / "run", progress=False)
+    assert not (tmp_path / "run" / "recipe.yaml").exists()
+
+
+def test_the_dry_run_shows_its_solution(tmp_path, capsys):
+    main(["--params", "tiny", "-p", "method", "sft", "--out", str(tmp_path / "run"), "--dry-run"])
+    said = capsys.readouterr().out
+    assert "60 steps of fine-tuning on one solution, no rollouts" in said
+    assert "found    solution: ' Let us think step by step. First, 3*3=9." in said
 
 
 def test_a_solution_is_right_careful_and_another_for_another_seed():
@@ -108,20 +141,22 @@ def test_a_problem_of_the_world_leads_back_to_its_exercise(problem):
     assert (found.question, found.solution.answer) == (problem.question, problem.answer)
 
 
-def test_outcomes_fit_into_a_grid_share_the_base_model_and_are_recorded(
-    recipe, tmp_path, monkeypatch
-):
-    from onerl.evaluation import answers
-    from onerl.grids import recorded
-    from onerl.problems.problem import from_items
-
-    monkeypatch.setattr(answers, "benchmark", lambda *_: from_items(EMBEDDED.heldout()[::100]))
-    monkeypatch.setattr(recorded, "outputs_folder", lambda: tmp_path / "kept")
-    file = tmp_path / "short.yaml"
-    file.write_text("preset: tiny\nsteps: 4\nsave_every: 2\n")
-    fine_tuned.main(["--preset", str(file), "--seeds", "0", "1", "--out", str(tmp_path)])
-    grid = recorded.load(fine_tuned.RECORDED)
+def test_a_grid_trains_it_as_any_arm_and_is_recorded(tmp_path, monkeypatch):
+    base = Recipe.load("tiny", steps=4, save_every=2)
+    found = grids.recipes("controls_sft", base, seeds=[0, 1])
+    assert {recipe.method for recipe in found.values()} == {"sft"}
+    grid = sweep(found, evaluate="all", out=tmp_path, limit=10)
     assert grid.steps("sft") == [0, 2, 4]
     assert grid.table().loc["sft", ["seeds", "problems"]].tolist() == [2, 10]
-    assert len(list(tmp_path.glob("sft-*"))) == 2
-    assert len(list(tmp_path.glob("sft-*/evaluations/step-000000"))) == 1
+    assert len(list(tmp_path.glob("*/evaluations/step-000000"))) == 1
+    monkeypatch.setattr(recorded, "outputs_folder", lambda: tmp_path / "kept")
+    recorded.record(grid, "controls_sft")
+    again = recorded.load("controls_sft")
+    pd.testing.assert_frame_equal(again.table(), grid.table())
+    assert {run.recipe.method for run in again.outcomes.values()} == {"sft"}
+
+
+def test_the_recorded_runs_of_before_the_field_still_load():
+    grid = recorded.load("controls_sft")
+    assert list(grid.outcomes) == [("sft", seed) for seed in range(4)]
+    assert grid.table().loc["sft", "mean"] == pytest.approx(95.5, abs=0.05)

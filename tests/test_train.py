@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from onerl.problems import Problem, released
 from onerl.recipe import Recipe
-from onerl.runs.run import same_recipe
+from onerl.runs.claim import same_recipe
 from onerl.train import main, train
 from onerl.training.rows import training_rows
 from onerl.verifier import Grade, SelfTestError

@@ -3,12 +3,10 @@
 import pandas as pd
 import pytest
 
-from onerl import plots
 from onerl.estimates import seed_interval
 from onerl.evaluation.report import Report
 from onerl.grids import transfer
 from onerl.grids.grid import Grid, Outcome
-from onerl.plots import transfer_plots
 from onerl.recipe import Recipe
 
 FAMILIES = ("joint", "bags", "mean")
@@ -72,18 +70,3 @@ def test_elsewhere_leaves_out_the_template_of_the_example(base):
     rows = transfer.elsewhere(grid(base, answers(joint=10, bags=8, mean=6)), "pi1")
     assert rows["problems"].to_dict() == {transfer.OWN: 10, transfer.OTHERS: 20}
     assert rows["gain"].to_dict() == pytest.approx({transfer.OWN: 90, transfer.OTHERS: 60})
-
-
-def test_the_figure_shows_before_and_after_in_panels_of_their_own(tmp_path):
-    ours = pd.DataFrame(
-        {"before": [22, 0], "after": [98, 5], "low": [97, 4], "high": [99, 6]}, ["old", "new"]
-    )
-    theirs = pd.DataFrame({"before": [48.0], "after": [52.0]}, ["ARC-Easy"])
-    figure = transfer_plots.before_and_after(ours, theirs)
-    left, right = figure.axes
-    drawn = {line.get_label(): list(line.get_xdata()) for line in left.get_lines()}
-    assert drawn["before training"] == [22, 0]
-    assert drawn["after"] == [98, 5]
-    assert [list(line.get_xdata()) for line in right.get_lines()] == [[48.0], [52.0]]
-    assert [text.get_text() for text in left.get_yticklabels()] == ["old", "new"]
-    assert plots.save(figure, tmp_path / "figure.png").stat().st_size < 40_000

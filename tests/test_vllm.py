@@ -23,6 +23,8 @@ from accelerate import Accelerator
 from conftest import character_tokenizer, tiny_model
 
 import onerl
+from onerl.evaluation import Protocol
+from onerl.rollouts import Request
 from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.vllm import LAUNCHER, VllmSampler, VllmServerSampler
 from onerl.runs import Run
@@ -65,23 +67,21 @@ def engine(tmp_path_factory):
 def sample(engine, seeds, temperature=TEMPERATURE, max_new_tokens=60, prompts=PROMPTS[:1], **how):
     """One rollout per seed, shared evenly by the prompts."""
     counts = [len(seeds) // len(prompts)] * len(prompts)
-    return engine.sample(
-        prompts,
-        counts,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        eos_ids={EOS},
-        seeds=seeds,
-        **how,
-    )
+    request = Request(counts, max_new_tokens, {EOS}, temperature, seeds, **how)
+    return engine.sample(prompts, request)
+
+
+def whole_logprobs(model, rollout, temperature=TEMPERATURE):
+    """Of every token of the vocabulary, where the rollout's stand, by transformers in float64."""
+    prompt = [*PROMPTS, LONG][rollout.prompt_index]
+    with torch.no_grad():
+        logits = model(torch.tensor([prompt + rollout.token_ids])).logits[0].double()
+    return (logits[len(prompt) - 1 : -1] / temperature).log_softmax(-1)
 
 
 def logprobs(model, rollout, temperature=TEMPERATURE):
     """The rollout's tokens scored by transformers, in float64."""
-    prompt = [*PROMPTS, LONG][rollout.prompt_index]
-    with torch.no_grad():
-        logits = model(torch.tensor([prompt + rollout.token_ids])).logits[0].double()
-    scored = (logits[len(prompt) - 1 : -1] / temperature).log_softmax(-1)
+    scored = whole_logprobs(model, rollout, temperature)
     return scored.gather(1, torch.tensor(rollout.token_ids)[:, None]).squeeze(1)
 
 
@@ -154,15 +154,26 @@ def test_only_the_given_end_tokens_stop_and_not_those_of_the_model(engine):
     seeds = streams(5, 64)
     how = {"max_new_tokens": 30, "temperature": 1.0, "seeds": seeds}
     ended = [r for r in sample(engine, **how) if r.finish == "stop"]
-    through = engine.sample(PROMPTS[:1], [64], eos_ids={90}, **how)
+    through = engine.sample(PROMPTS[:1], Request([64], eos_ids={90}, **how))
     assert ended
     assert any(EOS in rollout.token_ids[:-1] for rollout in through)
     assert all(r.finish == "length" or r.token_ids[-1] == 90 for r in through)
 
 
+def test_with_top_p_vllm_and_the_shared_prompt_sampler_mean_the_same_log_probability(engine):
+    """Of the same tokens, sampled by vLLM and scored inside their nucleus by transformers."""
+    model = tiny_model(**SHAPE)
+    engine.sync(model)
+    for rollout in sample(engine, streams(8, 8), top_p=0.8):
+        whole = whole_logprobs(model, rollout)
+        falling = whole.exp().sort(-1, descending=True).values
+        before = falling.cumsum(-1) - falling
+        mass = (falling * (before < 0.8)).sum(-1)
+        expected = logprobs(model, rollout) - mass.log()
+        assert torch.allclose(expected, torch.tensor(rollout.logprobs).double(), atol=2e-3)
+
+
 def test_wrong_requests_are_refused(engine):
-    with pytest.raises(ValueError, match="expected 2 seeds"):
-        engine.sample(PROMPTS[:1], [2], max_new_tokens=4, temperature=1.0, eos_ids={EOS}, seeds=[1])
     with pytest.raises(ValueError, match="at least one token"):
         sample(engine, [1], prompts=[[]])
     with pytest.raises(ValueError, match=r"vllm_tensor_parallel = 2: must divide"):
@@ -200,7 +211,7 @@ def test_two_steps_of_training_and_the_evaluation_go_through_vllm(run):
     assert (run.metrics["update_norm"] > 0.1).all()
     assert (run.metrics["sampler_mismatch"] < 1e-4).all()
     assert (run.metrics["sampler_mismatch"] > 0).all()
-    how = {"limit": 8, "max_completion_length": 24, "temperature": 0, "progress": False}
+    how = {"limit": 8, "protocol": Protocol(max_completion_length=24, temperature=0)}
     by_vllm, by_torch = (
         onerl.evaluate(run.checkpoints[-1], "world", backend=backend, **how)
         for backend in ("vllm", "torch")

@@ -62,7 +62,7 @@ def run_command_line(arguments, said: Path):
 
 
 def train_recording(recipe, out: Path, gradients: Path):
-    """Train; the first process writes every update's whole gradient into `gradients`."""
+    """Train; the main process writes every update's full gradient into `gradients`."""
     from torch.distributed.tensor import DTensor
 
     from onerl import train
@@ -77,7 +77,7 @@ def train_recording(recipe, out: Path, gradients: Path):
         for name, parameter in self.accelerator.unwrap_model(model).named_parameters():
             grad = parameter.grad
             found[name] = grad.full_tensor() if isinstance(grad, DTensor) else grad.clone()
-        if processes.is_first():
+        if processes.is_main():
             gradients.mkdir(exist_ok=True)
             save_file(found, gradients / f"{self._step}.safetensors")
         return total
@@ -90,12 +90,13 @@ def train_recording(recipe, out: Path, gradients: Path):
 
 
 def train_sharded(recipe, out: Path, gradients: Path):
-    """As `train_recording`, with FSDP2 on the CPU and a whole copy that samples, as vLLM would.
+    """As `train_recording`, with FSDP2 on the CPU and a full copy that samples, as vLLM would.
 
     accelerate makes FSDP of GPUs only; nothing but its state's `distributed_type` stands against
     gloo.
     """
     from accelerate.state import AcceleratorState, DistributedType, PartialState
+    from torch.distributed.tensor import DTensor
     from transformers import AutoModelForCausalLM
 
     from onerl.rollouts.shared_prompt import SharedPromptSampler
@@ -110,25 +111,22 @@ def train_sharded(recipe, out: Path, gradients: Path):
             PartialState._shared_state["distributed_type"] = DistributedType.FSDP
             self.fsdp_plugin = fsdp_plugin
 
-    class WholeCopy:
+    class FullCopy:
         def __init__(self, accelerator):
             self.accelerator = accelerator
             self.model = AutoModelForCausalLM.from_pretrained(recipe.model, dtype=torch.float32)
             self.sample = SharedPromptSampler(self.model.eval()).sample
 
         def sync(self, model):
-            assert sharding.is_sharded(self.accelerator)
-            for name, whole in _whole(model):
-                self.model.get_parameter(name).data.copy_(whole)
+            assert sharding.is_fsdp(self.accelerator)
+            for name, shard in model.named_parameters():
+                assert isinstance(shard, DTensor)
+                self.model.get_parameter(name).data.copy_(shard.full_tensor().detach())
 
-    def _whole(model):
-        from torch.distributed.tensor import DTensor
-
-        for name, parameter in model.named_parameters():
-            assert isinstance(parameter, DTensor)
-            yield name, parameter.full_tensor().detach()
+        def close(self):
+            pass
 
     AcceleratorState.__init__ = begin_with_fsdp
     sharding.backend_for = lambda *_: "vllm"
-    sampling.training_sampler = lambda recipe, policy, trainer: WholeCopy(trainer.accelerator)
+    sampling.training_sampler = lambda recipe, policy, trainer: FullCopy(trainer.accelerator)
     train_recording(recipe, out, gradients)

@@ -13,7 +13,8 @@ A rollout's random stream depends on (seed, benchmark, problem, sample) alone. W
 are kept in parquet, a batch at a time, and an evaluation that was interrupted goes on with the
 first problem that has none: what is lost is the batch in flight, and nothing that is on disk is
 sampled twice. A batch is sampled together, so its size bounds the loss: 256 answers or a million
-tokens, whichever is less.
+tokens, whichever is less. What is kept belongs to its inputs: it is returned only while model,
+problems, answers, prompts and protocol have the sums they had.
 
 A selection set (`onerl.problems.benchmarks.SELECTION_SETS`) is there to choose a checkpoint on
 (`onerl.evaluation.choice`); the examples that the run was trained on are taken out of it.
@@ -24,17 +25,18 @@ matters. Not covered: spread between training seeds (`onerl.estimates.seed_inter
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from onerl.evaluation.answers import (
     Answers,
-    hold_settings,
+    Kept,
+    Prompting,
     problems_of,
     sampled,
     without_training_examples,
@@ -42,85 +44,80 @@ from onerl.evaluation.answers import (
 from onerl.evaluation.grading import graded
 from onerl.evaluation.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.evaluation.report import Report, paired_difference
+from onerl.models import locate
 from onerl.verifier import grade_many
 
 __all__ = [
     "PROTOCOLS",
+    "Prompting",
     "Protocol",
     "Report",
     "evaluate",
     "paired_difference",
     "problems_of",
     "rescore",
+    "side_by_side",
 ]
 
 
 def evaluate(
-    model: str | Path | tuple[int, Path],
+    model: Any,
     benchmarks: str | Sequence[str] = ("world",),
     *,
-    protocol: str | None = None,
-    samples: int | None = None,
-    temperature: float | None = None,
-    top_p: float | None = None,
-    max_completion_length: int | None = None,
-    prompt: str = "auto",
-    prefix: str = "",
-    demonstration: tuple[str, str] | None = None,
+    protocol: str | Protocol | None = None,
+    prompting: Prompting | None = None,
     limit: int | None = None,
     seed: int = 0,
     backend: str = "auto",
     out: str | Path | None = None,
-    progress: bool = True,
 ) -> Report:
     """Sample answers to benchmarks and grade them.
 
     Args:
-        model: "world" (the shipped base model), a folder, a hub id, or a (step, folder) pair from
-            `Run.checkpoints`.
-        benchmarks: names of `onerl.problems.benchmarks`, or examples of the embedded
-            world ("world:pi1"); "world…" is the model's own world (`onerl.world.world_of`).
-        protocol: a name of `onerl.evaluation.protocols.PROTOCOLS`; None: each benchmark's own.
-        samples, temperature, top_p, max_completion_length: the protocol's where None.
-        prompt: a family of `onerl.problems.prompts.STRINGS`; "auto" tells it by the model.
-        prefix: text every answer is forced to begin with. With the careful opening on the
-            untouched base model this gives the elicitation ceiling.
-        demonstration: a question and its solution that go before every question (in-context).
+        model: "world" (the shipped base model), a folder, a hub id, a run (its last checkpoint) or
+            a (step, folder) pair of `Run.checkpoints`.
+        benchmarks: names of `onerl.problems.benchmarks`, or examples of the embedded world
+            ("world:pi1").
+        protocol: a name of `PROTOCOLS`, or a `Protocol`, of which what is unset is the
+            benchmark's own: `Protocol(samples=8, temperature=0.6)`. None: all of it.
+        prompting: prompt format, forced opening and demonstration. None: the model's format alone.
         limit: only so many problems of each benchmark, evenly spaced.
         backend: "torch", "vllm", or "auto": vLLM where it and a GPU are there.
         out: folder that keeps the answers; what is there already is not sampled again.
-        progress: print how far it is, every 10 seconds.
 
     Raises:
-        ValueError: an argument is out of range, a benchmark has an empty answer, one that the
-            verifier cannot read, or a duplicated id, or `out` holds answers that were sampled in
-            another way.
-        FileNotFoundError: a benchmark's data is neither in ONERL_DATA nor on the hub.
+        ValueError: an argument is out of range, a benchmark is named twice or has an answer that
+            is empty or that the verifier cannot read, the model is not whole, or `out` holds
+            answers that depend on something else.
+        FileNotFoundError: the model or a benchmark's data is nowhere to be had.
     """
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    if not names:
-        raise ValueError("benchmarks: name at least one, for example ['world']")
-    changes = {"samples": samples, "temperature": temperature, "top_p": top_p}
-    changes["max_completion_length"] = max_completion_length
-    plans = [(name, *protocol_for(name, protocol, **changes)) for name in names]
-    with closing(Answers(model, seed, prompt, prefix, demonstration, backend)) as answers:
-        asked = [
-            without_training_examples(
-                name, problems_of(name, limit, answers.world), answers.model, answers.world
-            )
-            for name in names
-        ]
-        tables = []
-        for (name, label, how), problems in zip(plans, asked, strict=True):
-            folder = None if out is None else Path(out) / name.replace(":", "-")
-            if folder is not None:
-                hold_settings(folder, answers.settings | {"limit": limit} | asdict(how))
-            rows = pd.concat(sampled(answers, name, problems, how, folder, progress))
-            order = {problem.id: place for place, problem in enumerate(problems)}
-            rows = rows.sort_values("problem", key=lambda ids: ids.map(order), kind="stable")
-            tables.append(rows.assign(protocol=label))
-    checkpoint = f"step {model[0]}" if isinstance(model, tuple) else "as given"
+    if not names or len(set(names)) < len(names):
+        raise ValueError(f"benchmarks = {names!r}: name at least one, and each only once")
+    plans = {name: protocol_for(name, protocol) for name in names}
+    located, tables = locate(model), []
+    asked = {name: problems_of(name, limit, located.world) for name in names}
+    with closing(Answers(located, prompting or Prompting(), seed, backend)) as answers:
+        for name, (_, how) in plans.items():
+            answers.check_length(name, how)
+        for name, (label, how) in plans.items():
+            problems, kept = without_training_examples(name, asked[name], located), None
+            if out is not None:
+                settings = answers.settings(problems, how) | {"limit": limit}
+                kept = Kept(Path(out) / name.replace(":", "-"), settings)
+            tables.append(sampled(answers, name, problems, how, kept).assign(protocol=label))
+    checkpoint = "as given" if located.step is None else f"step {located.step}"
     return Report(pd.concat(tables, ignore_index=True).assign(checkpoint=checkpoint))
+
+
+def side_by_side(reports: Mapping[str, Any]) -> pd.DataFrame:
+    """The tables of several models as one, whose first column, model, has the keys.
+
+    Args:
+        reports: what has a `table`: a `Report`, or a `contamination.Completion`.
+    """
+    tables = pd.concat({name: report.table for name, report in reports.items()}, names=["model"])
+    return tables.reset_index("model").reset_index(drop=True)
 
 
 def rescore(records: pd.DataFrame, grader: Callable[[str, str], bool] | None = None) -> Report:

@@ -1,31 +1,60 @@
-"""Sampled answers: drawn, graded and kept, a batch at a time."""
+"""Sampled answers: drawn, graded and kept, a batch at a time.
+
+A benchmark's folder holds parts (`from-00000.parquet`, …) and `settings.json`: what the answers
+depend on, sums of the model, the problems, their answers and prompts among it, and the sum of
+every part. Kept answers are returned only where all of it is the same now. A part that is damaged
+or gone is named and sampled again, a file that is not in the list is named and not read.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
+import logging
+import sys
 import time
 import zlib
 from collections.abc import Iterator
-from functools import cached_property, partial
+from dataclasses import asdict, dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from onerl.evaluation.grading import graded
 from onerl.evaluation.protocols import Protocol
-from onerl.models import STOP_TOKENS, family_of, fingerprint
+from onerl.models import Located, prompt_format
+from onerl.parameters import read_yaml, watched
 from onerl.problems import Problem, benchmark, examples
 from onerl.problems.benchmarks import SELECTION_SETS
 from onerl.problems.prompts import after_example, prompt_for, prompt_sha256
+from onerl.runs import files
 from onerl.verifier import bad_golds, grade_many
-from onerl.world import EMBEDDED, FOLDER, World, world_of
+from onerl.world import EMBEDDED, World
 
 BATCH = 256  # rollouts sampled, graded and kept together
 BATCH_TOKENS = 2**20  # the most that they may be, together
 SAY_EVERY = 10  # seconds between two lines of progress
+SETTINGS = "settings.json"
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Prompting:
+    """What a model is shown around a question.
+
+    prompt: a prompt format of `onerl.problems.prompts.STRINGS`, or "chat"; "auto" is the model's.
+    prefix: text that every answer is forced to begin with. With the careful opening on the
+    untouched base model this gives the elicitation ceiling. demonstration: a question and its
+    solution that go before every question (in-context).
+    """
+
+    prompt: str = "auto"
+    prefix: str = ""
+    demonstration: tuple[str, str] | None = None
 
 
 def sampled(
@@ -33,13 +62,11 @@ def sampled(
     name: str,
     problems: list[Problem],
     how: Protocol,
-    folder: Path | None,
-    progress: bool,
-) -> Iterator[pd.DataFrame]:
-    """Graded answers, those that are kept already and then the others, a batch at a time."""
-    kept = [] if folder is None else [pd.read_parquet(f) for f in sorted(folder.glob("*.parquet"))]
-    yield from kept
-    done = {problem for part in kept for problem in part["problem"]}
+    kept: Kept | None,
+) -> pd.DataFrame:
+    """Graded answers, those that are kept already and the others, in the order of the problems."""
+    parts = [] if kept is None else list(kept.read())
+    done = {problem for part in parts for problem in part["problem"]}
     waiting = [(place, p) for place, p in enumerate(problems) if p.id not in done]
     fit = min(BATCH, BATCH_TOKENS // how.max_completion_length)
     size = max(1, fit // how.samples)
@@ -47,12 +74,21 @@ def sampled(
     for start in range(0, len(waiting), size):
         batch = waiting[start : start + size]
         rows = graded(answers.sample(name, [problem for _, problem in batch], how), grade_many)
-        if folder is not None:
-            _write_parquet(rows, folder / f"from-{batch[0][0]:05d}.parquet")
-        yield rows
-        if progress and time.monotonic() - said > SAY_EVERY:
+        if kept is not None:
+            kept.add(f"from-{batch[0][0]:05d}.parquet", rows)
+        parts.append(rows)
+        if time.monotonic() - said > SAY_EVERY:
             said = time.monotonic()
-            print(f"{name}: {batch[-1][0] + 1} of {len(problems)} problems", flush=True)
+            _say(f"{name}: {batch[-1][0] + 1} of {len(problems)} problems")
+    order = {problem.id: place for place, problem in enumerate(problems)}
+    rows = pd.concat(parts)
+    return rows.sort_values("problem", key=lambda ids: ids.map(order), kind="stable")
+
+
+def _say(text: str) -> None:
+    """To the error stream; not into the outputs of a notebook that nobody looks at."""
+    if watched() or "ipykernel" not in sys.modules:
+        print(text, file=sys.stderr, flush=True)
 
 
 def problems_of(name: str, limit: int | None = None, world: World = EMBEDDED) -> list[Problem]:
@@ -82,22 +118,19 @@ def problems_of(name: str, limit: int | None = None, world: World = EMBEDDED) ->
     return [problems[i * len(problems) // limit] for i in range(limit)]
 
 
-def without_training_examples(
-    name: str, problems: list[Problem], model: str, world: World
-) -> list[Problem]:
+def without_training_examples(name: str, problems: list[Problem], model: Located) -> list[Problem]:
     """A selection set without the examples that the checkpoint's run was trained on."""
-    runs = [folder for folder in Path(model).resolve().parents[:2] if name in SELECTION_SETS]
-    for recipe in (run / "recipe.yaml" for run in runs if (run / "recipe.yaml").is_file()):
-        trained = examples(yaml.safe_load(recipe.read_text("utf-8"))["examples"], world)
-        questions = {problem.question for problem in trained}
-        left = [problem for problem in problems if problem.question not in questions]
-        if not left:
-            raise ValueError(
-                f"benchmark {name}: the run was trained on all of its {len(problems)} problems;"
-                " choose its checkpoint in another way"
-            )
-        return left
-    return problems
+    if name not in SELECTION_SETS or model.run is None:
+        return problems
+    trained = examples(read_yaml(model.run / "recipe.yaml")["examples"], model.world)
+    questions = {problem.question for problem in trained}
+    left = [problem for problem in problems if problem.question not in questions]
+    if not left:
+        raise ValueError(
+            f"benchmark {name}: the run was trained on all of its {len(problems)} problems;"
+            " choose its checkpoint in another way"
+        )
+    return left
 
 
 class Answers:
@@ -106,136 +139,176 @@ class Answers:
     A finished evaluation therefore reads nothing but its records.
     """
 
-    def __init__(
-        self,
-        model: str | Path | tuple[int, Path],
-        seed: int,
-        prompt: str,
-        prefix: str,
-        demonstration: tuple[str, str] | None,
-        backend: str,
-    ):
-        folder = model[1] if isinstance(model, tuple) else model
-        self.model = str(FOLDER if folder == "world" else folder)
-        self.world = world_of(self.model)
-        self.family = family_of(self.model if prompt == "auto" else prompt)
-        self.seed, self.prefix, self.backend, self.sampler = seed, prefix, backend, None
-        self.demonstration = None if demonstration is None else list(demonstration)
+    def __init__(self, model: Located, prompting: Prompting, seed: int, backend: str):
+        self.model, self.prompting, self.seed, self.backend = model, prompting, seed, backend
+        self.format = prompt_format(prompting.prompt, model)
+        self.sampler = None
 
-    @cached_property
-    def settings(self) -> dict:
-        """What the answers depend on beside the protocol."""
+    def check_length(self, name: str, how: Protocol) -> None:
+        """Refuses answers longer than any sequence that the model has positions for."""
+        most = self.model.positions
+        if most is not None and how.max_completion_length > most:
+            raise ValueError(
+                f"evaluation of {name}: max_completion_length = {how.max_completion_length}, but"
+                f" {self.model.name} has {most} positions; allowed: at most {most}"
+            )
+
+    def settings(self, problems: list[Problem], how: Protocol) -> dict[str, Any]:
+        """What the answers depend on: sums of the inputs, and how they are sampled."""
         return {
-            "model": fingerprint(self.model),
-            "world": self.world.hash(),
-            "prompt": self.family,
-            "prefix": self.prefix,
-            "demonstration": self.demonstration,
+            "model": self.model.sha256,
+            "setup": self.model.setup_sha256,
+            "problems": _sum([[p.id, p.question, p.answer] for p in problems]),
+            "prompts": _sum([self._prompt(problem.question) for problem in problems]),
+            "prompt": self.format,
+            "prefix": self.prompting.prefix,
+            "demonstration": self.prompting.demonstration and [*self.prompting.demonstration],
             "seed": self.seed,
+            **{key: value for key, value in asdict(how).items() if key != "name"},
         }
 
     def _load(self) -> None:
-        from transformers import AutoConfig, AutoTokenizer, GenerationConfig
         from transformers.utils import logging
 
         from onerl.rollouts.backends import sampler_for
 
         logging.disable_progress_bar()
-        self.tokenizer = AutoTokenizer.from_pretrained(self.model)
-        try:
-            given = GenerationConfig.from_pretrained(self.model)
-        except OSError:  # an older checkpoint, with the tokens in its config
-            given = AutoConfig.from_pretrained(self.model)
-        stops = [self.tokenizer.eos_token_id, given.eos_token_id]
-        vocabulary = self.tokenizer.get_vocab()
-        stops += [vocabulary.get(token) for token in STOP_TOKENS]
-        self.stops = {int(i) for i in np.hstack([i for i in stops if i is not None])}
         self.sampler = sampler_for(self.backend, self.model)
 
     def _prompt(self, question: str) -> str:
-        if self.demonstration is not None:
-            question = after_example(question, *self.demonstration, self.family)
-        return prompt_for(question, self.family, "eval", self.tokenizer)
+        if self.prompting.demonstration is not None:
+            question = after_example(question, *self.prompting.demonstration, self.format)
+        tokenizer = self.model.tokenizer if self.format == "chat" else None
+        return prompt_for(question, self.format, "eval", tokenizer)
 
     def close(self) -> None:
         """Give an engine's memory back."""
-        if hasattr(self.sampler, "close"):
+        if self.sampler is not None:
             self.sampler.close()
 
     def sample(self, name: str, problems: list[Problem], protocol: Protocol) -> pd.DataFrame:
         """One row per sampled answer, not graded yet. `token_ids` are without a forced opening."""
+        from onerl.rollouts import Request
         from onerl.rollouts.draws import stream_seed
 
         if self.sampler is None:
             self._load()
+        tokenizer, prefix = self.model.tokenizer, self.prompting.prefix
         prompts = [self._prompt(problem.question) for problem in problems]
-        encode = partial(self.tokenizer.encode, add_special_tokens=False)
-        forced = len(encode(self.prefix)) if self.prefix else 0
+        encode = partial(tokenizer.encode, add_special_tokens=False)
+        forced = len(encode(prefix)) if prefix else 0
         seeds = [
             stream_seed(self.seed, zlib.crc32(f"{name}/{p.id}".encode()), sample)
             for p in problems
             for sample in range(protocol.samples)
         ]
-        rollouts = self.sampler.sample(
-            [encode(prompt + self.prefix) for prompt in prompts],
+        request = Request(
             [protocol.samples] * len(problems),
             max_new_tokens=protocol.max_completion_length - forced,
+            eos_ids=self.model.stops,
             temperature=protocol.temperature,
-            top_p=protocol.top_p,
-            eos_ids=self.stops,
             seeds=seeds,
+            top_p=protocol.top_p,
         )
-        owners = np.repeat(np.arange(len(problems)), protocol.samples)
+        rollouts = self.sampler.sample([encode(prompt + prefix) for prompt in prompts], request)
         return pd.DataFrame(
             {
                 "benchmark": name,
-                "problem": problems[owner].id,
-                "category": problems[owner].category,
-                "level": problems[owner].level,
-                "gold": problems[owner].answer,
-                "prompt_sha256": prompt_sha256(prompts[owner]),
+                "problem": problems[rollout.prompt_index].id,
+                "category": problems[rollout.prompt_index].category,
+                "level": problems[rollout.prompt_index].level,
+                "gold": problems[rollout.prompt_index].answer,
+                "prompt_sha256": prompt_sha256(prompts[rollout.prompt_index]),
                 "sample": i % protocol.samples,
                 "seed": seeds[i],
-                "text": self.prefix
-                + self.tokenizer.decode(rollout.token_ids, skip_special_tokens=True),
+                "text": prefix + tokenizer.decode(rollout.token_ids, skip_special_tokens=True),
                 "tokens": forced + len(rollout.token_ids),
                 "token_ids": np.array(rollout.token_ids, dtype=np.int32),
                 "finish": rollout.finish,
             }
-            for i, (owner, rollout) in enumerate(zip(owners, rollouts, strict=True))
+            for i, rollout in enumerate(rollouts)
         ).astype({"level": "Int64"})
 
 
-def hold_settings(folder: Path, settings: dict) -> None:
-    """Write how the folder's answers are sampled, or check that it is the same as before."""
-    file = folder / "settings.json"
+class Kept:
+    """The answers to one benchmark that a folder keeps.
+
+    Raises:
+        ValueError: the folder's answers depend on something else, or nothing says on what.
+    """
+
+    def __init__(self, folder: Path, settings: dict[str, Any]):
+        self.folder, self.settings = folder, settings
+        stored = _stored(folder)
+        if stored is None:
+            self.parts = {}
+            folder.mkdir(parents=True, exist_ok=True)
+            self._write()
+            return
+        self.parts = stored.pop("parts", None)
+        if not isinstance(self.parts, dict):
+            raise ValueError(
+                f"{folder}: its answers were kept without sums, by an older version; delete the"
+                " folder, or choose another one for out"
+            )
+        changed = [
+            f"{key} is {value!r} now and was {stored.get(key)!r}"
+            for key, value in settings.items()
+            if stored.get(key) != value
+        ]
+        if changed:
+            raise ValueError(
+                f"{folder} holds answers sampled in another way: {'; '.join(changed)}. "
+                "Choose another folder for out, or delete this one"
+            )
+
+    def read(self) -> Iterator[pd.DataFrame]:
+        """The parts that are whole; the others are forgotten, so that they are sampled again."""
+        for file in sorted(self.folder.glob("*.parquet")):
+            if file.name not in self.parts:
+                logger.warning("%s: was not written by this evaluation; it is not read", file)
+        for name, expected in sorted(self.parts.items()):
+            file = self.folder / name
+            content = file.read_bytes() if file.is_file() else None
+            if content is not None and hashlib.sha256(content).hexdigest() == expected:
+                yield pd.read_parquet(BytesIO(content))
+                continue
+            del self.parts[name]
+            if content is not None:
+                logger.warning("%s: is damaged; its problems are sampled again", file)
+                file.unlink()
+
+    def add(self, name: str, rows: pd.DataFrame) -> None:
+        """Keep a part. Its sum comes first: a kill in between leaves a sum too many, no part."""
+        content = rows.to_parquet(index=False)
+        self.parts[name] = hashlib.sha256(content).hexdigest()
+        self._write()
+        with files.atomic_file(self.folder / name) as aside:
+            aside.write_bytes(content)
+
+    def _write(self) -> None:
+        text = json.dumps(self.settings | {"parts": self.parts}, indent=1)
+        files.write_text(self.folder / SETTINGS, text + "\n")
+
+
+def _stored(folder: Path) -> dict[str, Any] | None:
+    """The settings of the answers in a folder; None when it holds none."""
+    file = folder / SETTINGS
     if not file.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        _replace(file, json.dumps(settings, indent=1).encode())
-        return
-    older = {"top_p": 1.0, "world": EMBEDDED.hash()}  # there was no other
-    kept = older | json.loads(file.read_text())
-    changed = [
-        f"{key} is {settings[key]!r} now and was {kept.get(key)!r}"
-        for key in settings
-        if kept.get(key) != settings[key]
-    ]
-    if changed:
+        if any(folder.glob("*.parquet")):
+            raise ValueError(
+                f"{folder}: holds answers (*.parquet) and no {SETTINGS} that says whose they are;"
+                " delete the folder, or choose another one for out"
+            )
+        return None
+    try:
+        return dict(json.loads(file.read_text("utf-8")))
+    except (ValueError, TypeError):
         raise ValueError(
-            f"{folder} holds answers sampled in another way: {'; '.join(changed)}. "
-            "Choose another folder for out, or delete this one"
-        )
+            f"{file}: is torn, so nothing says whose the answers beside it are; delete the folder,"
+            " or choose another one for out"
+        ) from None
 
 
-def _write_parquet(records: pd.DataFrame, file: Path) -> None:
-    _replace(file, records.to_parquet(index=False))
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Write aside, sync, rename: a killed evaluation leaves no half batch."""
-    aside = file.with_name(f"{file.name}.{os.getpid()}.partial")
-    with aside.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-    os.replace(aside, file)
+def _sum(values: list) -> str:
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()

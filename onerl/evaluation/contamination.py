@@ -25,20 +25,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from onerl.estimates import mean_interval
 from onerl.evaluation.answers import problems_of
-from onerl.models import family_of
+from onerl.models import locate
 from onerl.problems import Problem
-from onerl.world import FOLDER, World, world_of
+from onerl.problems.prompts import STRINGS
+from onerl.world import World
 
 CORPUS = "world-corpus"
 CORPUS_SIZE = 1000
-START = {"world": "Problem: "}
-"""What stands before a problem in the text that a family of models was trained on."""
+START = {"world": STRINGS["world"]["eval"].partition("{q}")[0]}
+"""By prompt format, what stands before a problem in the text that such a model was trained on."""
 
 SPARE_TOKENS = 8  # beyond the length of the rest, in which a completion may be spelled otherwise
 METRICS = ("exact", "rouge_l")
@@ -62,7 +63,7 @@ class Completion:
 
 
 def completion(
-    model: str | Path | tuple[int, Path],
+    model: Any,
     benchmarks: str | Sequence[str] = "world",
     share: float = 0.6,
     *,
@@ -81,19 +82,16 @@ def completion(
     Raises:
         ValueError: share is not between 0 and 1, or a benchmark is unknown or cannot be scored.
     """
-    from transformers import AutoTokenizer
-
+    from onerl.rollouts import Request
     from onerl.rollouts.backends import sampler_for
 
     if not 0 < share < 1:
         raise ValueError(f"share: {share} is out of range; allowed: above 0 and below 1")
-    folder = model[1] if isinstance(model, tuple) else model
-    folder = str(FOLDER if folder == "world" else folder)
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    world = world_of(folder)
-    asked = [(name, problem) for name in names for problem in _problems(name, limit, world)]
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    start = START.get(family_of(folder), "")
+    model = locate(model)
+    asked = [(name, problem) for name in names for problem in _problems(name, limit, model.world)]
+    sampler, tokenizer = sampler_for(backend, model), model.tokenizer
+    start = START.get(model.format, "")
     rows = [
         {"benchmark": name, "problem": problem.id, **cut(problem.question, share)}
         for name, problem in asked
@@ -102,21 +100,15 @@ def completion(
     def encode(text: str) -> list[int]:
         return tokenizer.encode(text, add_special_tokens=False)
 
-    sampler = sampler_for(backend, folder)
     for name in names:  # one set's longest rest must not lengthen another's completions
         part = [row for row in rows if row["benchmark"] == name]
-        rollouts = sampler.sample(
-            [encode(start + row["given"]) for row in part],
-            [1] * len(part),
-            max_new_tokens=max(len(encode(f" {row['rest']}")) for row in part) + SPARE_TOKENS,
-            temperature=0,
-            eos_ids={tokenizer.eos_token_id},
-        )
+        longest = max(len(encode(f" {row['rest']}")) for row in part)
+        request = Request([1] * len(part), longest + SPARE_TOKENS, model.stops)
+        rollouts = sampler.sample([encode(start + row["given"]) for row in part], request)
         for row, rollout in zip(part, rollouts, strict=True):
             text = tokenizer.decode(rollout.token_ids, skip_special_tokens=True)
             row |= {"completion": text} | compare(row["rest"], text)
-    if hasattr(sampler, "close"):
-        sampler.close()
+    sampler.close()
     return Completion(pd.DataFrame(rows))
 
 

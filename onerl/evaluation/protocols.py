@@ -16,18 +16,27 @@ none).
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
+from numbers import Integral, Real
 
 from onerl.parameters import nearest
+
+MOST_SAMPLES, HOTTEST = 2**16, 10.0
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """Samples per problem, temperature (0 = greedy), longest answer in tokens, top_p."""
+    """How answers are sampled. A field that is None is filled in by `protocol_for`.
 
-    samples: int
-    temperature: float
-    max_completion_length: int
-    top_p: float = 1.0
+    samples: answers to each problem. temperature: 0 is greedy. max_completion_length: tokens of
+    the longest answer. top_p: the nucleus; 1 is all of the distribution. name: of `PROTOCOLS`,
+    where the unset fields come from; None: each benchmark's own.
+    """
+
+    samples: int | None = None
+    temperature: float | None = None
+    max_completion_length: int | None = None
+    top_p: float | None = None
+    name: str | None = None
 
 
 ONE_ANSWER = ("math500", "minerva_math", "olympiadbench")
@@ -38,57 +47,65 @@ def _sets(large: Protocol, small: Protocol) -> dict[str, Protocol]:
     return dict.fromkeys(ONE_ANSWER, large) | dict.fromkeys(SMALL_SETS, small)
 
 
+_GREEDY = Protocol(1, 0.0, 3072, 1.0)
 PROTOCOLS: dict[str, dict[str, Protocol]] = {
-    "paper": _sets(Protocol(1, 0.0, 3072), Protocol(8, 0.6, 3072)),
+    "paper": _sets(_GREEDY, Protocol(8, 0.6, 3072, 1.0)),
     "r1": _sets(Protocol(16, 0.6, 8192, 0.95), Protocol(64, 0.6, 8192, 0.95)),
     "r1-32k": _sets(Protocol(16, 0.6, 32768, 0.95), Protocol(64, 0.6, 32768, 0.95)),
-    "world": dict.fromkeys(("world", "world-unseen", "world-selection"), Protocol(1, 0.0, 96))
-    | {"world-sampled": Protocol(2, 1.0, 96)},
+    "world": dict.fromkeys(("world", "world-unseen", "world-selection"), Protocol(1, 0.0, 96, 1.0))
+    | {"world-sampled": Protocol(2, 1.0, 96, 1.0)},
     "ours": dict.fromkeys(
-        ("arc_easy", "arc_challenge", "clean-arithmetic", "dsr-selection"), Protocol(1, 0.0, 3072)
+        ("arc_easy", "arc_challenge", "clean-arithmetic", "dsr-selection"), _GREEDY
     ),
 }
 """Protocol by name and benchmark; a name with a colon goes by what stands before it."""
 
 
 def protocol_for(
-    benchmark: str, name: str | None = None, **changes: float | None
+    benchmark: str, wanted: str | Protocol | None = None, **changes: float | None
 ) -> tuple[str, Protocol]:
     """Label and values of the protocol that a benchmark is sampled by.
 
     Args:
-        name: of `PROTOCOLS`; None: the benchmark's own.
+        wanted: a name of `PROTOCOLS`, or a `Protocol` whose unset fields are filled in; None: the
+            benchmark's own.
         changes: fields of `Protocol` that the caller wants otherwise, None where not. The label
             names those that differ: "paper; samples 4".
 
     Raises:
         ValueError: no such protocol, it says nothing of the benchmark, or a value is out of range.
     """
-    family = benchmark.split(":")[0]
-    own = [known for known in PROTOCOLS if family in PROTOCOLS[known]]
+    given = asdict(wanted) if isinstance(wanted, Protocol) else {"name": wanted}
+    given |= {field: value for field, value in changes.items() if value is not None}
+    name, known = given.pop("name"), benchmark.split(":")[0]
+    own = [protocol for protocol in PROTOCOLS if known in PROTOCOLS[protocol]]
     if name is not None and name not in PROTOCOLS:
         raise ValueError(
-            f"protocol: {name!r} is unknown{nearest(name, PROTOCOLS)}; allowed:"
-            f" {', '.join(PROTOCOLS)}, or None for each benchmark's own"
+            f"protocol: {name!r} is unknown{nearest(str(name), PROTOCOLS)}; allowed:"
+            f" {', '.join(PROTOCOLS)}, a Protocol, or None for each benchmark's own"
         )
     label = name or (own or ["ours"])[0]
     if own and label not in own:
         raise ValueError(
             f"protocol: {label!r} says nothing of {benchmark}; allowed for it: {', '.join(own)}"
         )
-    published = PROTOCOLS[label].get(family, Protocol(1, 0.0, 3072))
-    protocol = replace(published, **{k: v for k, v in changes.items() if v is not None})
+    published = PROTOCOLS[label].get(known, _GREEDY)
+    protocol = replace(published, **{k: v for k, v in given.items() if v is not None})
     _check(benchmark, protocol)
     differ = [f"{k} {v}" for k, v in asdict(protocol).items() if v != getattr(published, k)]
     return "; ".join([label, *([", ".join(differ)] if differ else [])]), protocol
 
 
 def _check(benchmark: str, protocol: Protocol) -> None:
-    low = protocol.samples < 1 or protocol.temperature < 0 or protocol.max_completion_length < 1
-    if low or not 0 < protocol.top_p <= 1:
+    counts = protocol.samples, protocol.max_completion_length
+    whole = all(isinstance(count, Integral) and count >= 1 for count in counts)
+    inside = all(isinstance(value, Real) for value in (protocol.temperature, protocol.top_p))
+    inside = inside and 0 <= protocol.temperature <= HOTTEST and 0 < protocol.top_p <= 1  # no NaN
+    if not whole or not inside or protocol.samples > MOST_SAMPLES:
         raise ValueError(
-            f"evaluation of {benchmark}: {protocol} is out of range; allowed: samples >= 1,"
-            " temperature >= 0, max_completion_length >= 1, 0 < top_p <= 1"
+            f"evaluation of {benchmark}: {protocol} is out of range; allowed: whole samples >= 1"
+            f" and at most {MOST_SAMPLES}, temperature >= 0 and at most {HOTTEST:g}, whole"
+            " max_completion_length >= 1, 0 < top_p <= 1"
         )
     if protocol.temperature == 0 and protocol.samples > 1:
         raise ValueError(

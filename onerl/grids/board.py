@@ -89,4 +89,5 @@ def where(task: Task) -> str:
         return QUEUED
     if row["step"] >= task.job.recipe.steps:
         return "evaluating"
-    return f"step {row['step']}/{task.job.recipe.steps}, reward {row['reward']:.2f}"
+    measured = "reward" if "reward" in row else "loss"  # fine-tuning has no reward
+    return f"step {row['step']}/{task.job.recipe.steps}, {measured} {row[measured]:.2f}"

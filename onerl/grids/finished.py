@@ -17,6 +17,7 @@ from onerl.problems.benchmarks import SELECTION_SETS
 from onerl.recipe import Recipe
 from onerl.runs import Run
 from onerl.runs.run import asked_steps, evaluation_folder
+from onerl.training.rows import same_inputs
 from onerl.world import World
 
 
@@ -27,6 +28,17 @@ def evaluated(run: Run, step: int, recipe: Recipe, limit: int | None = None) -> 
         == _answers(recipe, name, limit)
         for name in recipe.benchmarks
     )
+
+
+def finished(run: Run, recipe: Recipe) -> bool:
+    """Whether the run is finished, and was made from the inputs that there are now."""
+    if not run.done:
+        return False
+    try:
+        same_inputs(recipe, run)
+    except ValueError:
+        return False
+    return True
 
 
 def base_key(recipe: Recipe) -> tuple:
@@ -49,7 +61,7 @@ def collect(
     for key, recipe in recipes.items():
         run = Run(out / recipe.hash())
         steps = asked_steps(run, evaluate)
-        if run.done and all(evaluated(run, step, recipe, limit) for step in steps):
+        if finished(run, recipe) and all(evaluated(run, step, recipe, limit) for step in steps):
             outcomes[key] = Outcome(
                 recipe=recipe,
                 metrics=run.metrics,

@@ -11,7 +11,6 @@ calls `checkpoint` when it preempts the job, and starts the same job again.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import os
 import signal
 import threading
@@ -20,8 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from onerl.parameters import command_line
 from onerl.recipe import Recipe
 from onerl.runs import Run
+from onerl.runs.claim import busy
+from onerl.runs.run import asked_steps
 
 WAIT = 2  # seconds between two looks at a folder that another process is training in
 
@@ -42,23 +44,8 @@ class Job:
     def __call__(self) -> None:
         set_threads(self.recipe.threads)
         run = self._train()
-        import onerl
-        from onerl.grids.finished import evaluated
-        from onerl.runs.run import asked_steps, evaluation_folder
-
-        folders = dict(run.checkpoints)
-        for step in [0] * self.base + asked_steps(run, self.evaluate):
-            if not evaluated(run, step, self.recipe, self.limit):
-                print(f"evaluating step {step}", flush=True)
-                report = onerl.evaluate(
-                    (step, folders[step]),
-                    self.recipe.benchmarks,
-                    max_completion_length=self.recipe.max_completion_length,
-                    limit=self.limit,
-                    out=evaluation_folder(run, step),
-                )
-                first = report.table.iloc[0]
-                print(f"step {step}: {first.benchmark} accuracy {first.value:.1f} %", flush=True)
+        for step in self.asked(run):
+            run.evaluate(step, self.recipe.benchmarks, limit=self.limit)
 
     def _train(self) -> Run:
         import onerl
@@ -71,35 +58,26 @@ class Job:
                     raise
             time.sleep(WAIT)
 
+    def asked(self, run: Run) -> list[int]:
+        """Steps that are still to be evaluated."""
+        from onerl.grids.finished import evaluated
+
+        steps = [0] * self.base + asked_steps(run, self.evaluate)
+        return [step for step in steps if not evaluated(run, step, self.recipe, self.limit)]
+
     @property
     def done(self) -> bool:
-        """Whether the run is finished, and all that was asked for is evaluated."""
-        from onerl.grids.finished import evaluated
-        from onerl.runs.run import asked_steps
+        """Whether the run is finished, from today's inputs, and all that was asked is evaluated."""
+        from onerl.grids.finished import finished
 
         run = Run(self.out)
-        if not run.done:
-            return False
-        steps = [0] * self.base + asked_steps(run, self.evaluate)
-        return all(evaluated(run, step, self.recipe, self.limit) for step in steps)
+        return finished(run, self.recipe) and not self.asked(run)
 
     def checkpoint(self):
         """What submitit queues again when the job is preempted: the same, for it resumes."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
-
-
-def busy(out: Path) -> bool:
-    """Whether a process is training in the folder: it then holds the folder's lock."""
-    if not (out / ".lock").exists():
-        return False
-    with (out / ".lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def set_threads(number: int | None) -> None:
@@ -140,10 +118,8 @@ def main(arguments: list[str] | None = None) -> None:
     given = vars(parser.parse_args(arguments))
     if given.pop("end_with_parent"):
         end_with_parent()
-    try:
+    with command_line():
         Job(recipe=Recipe.load(given.pop("recipe")), **given)()
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from pathlib import Path
 
 from onerl.grids.board import Board
 from onerl.grids.finished import base_key, evaluated
-from onerl.grids.job import Job, busy, thread_variables
+from onerl.grids.job import Job, thread_variables
 from onerl.recipe import Recipe
 from onerl.runs import Run
+from onerl.runs.claim import busy
 from onerl.training.children import FRONT_ENDS, kill_group
 
 JOB = (sys.executable, "-m", "onerl.grids.job")

@@ -13,7 +13,8 @@ r"""Problems to be tested on, by name; `onerl.problems.benchmark` is the same fu
 
 The files come from the folder named by ONERL_DATA (`eval/<set>/test.jsonl`) or, where the hub has
 the same rows, from there. Their field quirks are read here, one reader each. Rows that lack a
-field, have no answer or repeat another's id are counted and named, never dropped. Not covered: the
+field, have no answer or repeat another's id are counted and named, never dropped; a file of the
+paper's six sets must be the released one, for a part of it is another test. Not covered: the
 hub's copies of the other sets, whose rows are not the paper's (OlympiadBench has 674 there).
 
 A selection set is none of the test sets, and disjoint from them in content: the world's splits
@@ -23,9 +24,11 @@ pool that training examples come from; `evaluate` takes out those that a run was
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from onerl.parameters import nearest
@@ -45,6 +48,16 @@ HUB = {
     "arc_challenge": ("allenai/ai2_arc", "ARC-Challenge"),
 }
 """Data set and configuration by benchmark; of all, the split "test"."""
+
+RELEASED = {
+    "math500": (500, "35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132"),
+    "aime24": (30, "af2b8bd2aa911b6333ad0df32f3ca05c7ae8ed10f1731f4372c8ae26990bf7ac"),
+    "aime25": (30, "4613b7d3b5346f007625969f4380d932d6a2618fdcc9b89e5d39c7fbddc074b8"),
+    "amc23": (40, "43707e1ca784602d8479de24ee8ce36609dbebc46dd152b0b12a46611aa898a4"),
+    "minerva_math": (272, "0e656b430d3a0a1dab6aa853f453ba3805e28e2cabe4fc72486a897cc09d8ba2"),
+    "olympiadbench": (675, "bb8c1e38a16ea9eacb77530315a674d883f267fbff79183effc53681b4fcc416"),
+}
+"""Rows and sha256 of `test.jsonl` in the paper's repository, by benchmark."""
 
 OWN_IDS = ("id", "unique_id", "idx")
 LETTERS = "ABCDEFGH"
@@ -139,8 +152,8 @@ def benchmark(name: str, world: World = EMBEDDED) -> list[Problem]:
         world: whose the benchmarks "world…" are; of a model it is `onerl.world.world_of`.
 
     Raises:
-        ValueError: no such benchmark; or rows that lack a field, a question or an answer, or
-            whose id is another row's, which are counted and named.
+        ValueError: no such benchmark; rows that lack a field, a question or an answer, or whose
+            id is another row's, which are counted and named; or a file that is not the released.
         FileNotFoundError: its file is neither in ONERL_DATA nor on the hub.
     """
     if name in WORLD_SETS:
@@ -156,7 +169,8 @@ def benchmark(name: str, world: World = EMBEDDED) -> list[Problem]:
             f"benchmark {name!r} is unknown{nearest(name, NAMES)}; allowed: {', '.join(NAMES)},"
             " clean-arithmetic:SEED"
         )
-    rows = _rows(name.partition(":")[0])
+    file = _file(name.partition(":")[0])
+    rows = _hub_rows(name.partition(":")[0]) if file is None else released.json_rows(file)
     found, wrong = [], _doubled(rows)
     for index, row in enumerate(rows):
         try:
@@ -167,6 +181,8 @@ def benchmark(name: str, world: World = EMBEDDED) -> list[Problem]:
             wrong.append(f"row {index} ({type(error).__name__}: {error})")
     if wrong:
         raise ValueError(f"benchmark {name}: {len(wrong)} bad rows: {', '.join(wrong[:5])}")
+    if file is not None:
+        _check_released(name.partition(":")[0], file, len(rows))
     return found
 
 
@@ -189,10 +205,29 @@ def _doubled(rows: list[Mapping]) -> list[str]:
     return wrong
 
 
-def _rows(name: str) -> list[Mapping]:
+def _check_released(name: str, file: Path, rows: int) -> None:
+    """Refuses a file of one of the paper's sets that was cut or changed."""
+    most, expected = RELEASED.get(name, (rows, None))
+    if expected is None or hashlib.sha256(file.read_bytes()).hexdigest() == expected:
+        return
+    what = f"{rows} rows" if rows != most else "other content"
+    raise ValueError(
+        f"benchmark {name}: {file} has {what}, the released file has {most} rows with the sha256"
+        f" {expected[:12]}…; get that file again"
+    )
+
+
+def _file(name: str) -> Path | None:
+    """A benchmark's file in ONERL_DATA; None where its rows come from the hub."""
+    folder = released.data_folder()
+    if folder is None:
+        return None
+    file = folder / "eval" / name / "test.jsonl"
+    return None if name in HUB and not file.is_file() else released.existing(file)
+
+
+def _hub_rows(name: str) -> list[Mapping]:
     folder, place = released.data_folder(), f"eval/{name}/test.jsonl"
-    if folder is not None and (name not in HUB or (folder / place).is_file()):
-        return released.json_rows(released.existing(folder / place))
     if name not in HUB:
         raise FileNotFoundError(
             f"benchmark {name}: no hub data set is known for it; set ONERL_DATA to a folder that"

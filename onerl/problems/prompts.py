@@ -51,27 +51,31 @@ STRINGS: dict[str, dict[Split, str]] = {
         "eval": _LLAMA.replace("{space}", " "),
     },
 }
-"""Prompt strings by family and split; {q} is the question."""
+"""Prompt strings by prompt format and split; {q} is the question."""
 
 
 def prompt_for(
-    question: str, family: str, split: Split, tokenizer: Any = None, suffix: bool = True
+    question: str, format: str, split: Split, tokenizer: Any = None, suffix: bool = True
 ) -> str:
     """The exact string for a question, without suffix, in one split ("train" or "eval").
 
     Args:
         question: the text of the problem alone.
-        family: of `STRINGS`, or "chat" (`onerl.models.family_of` tells a model's).
-        tokenizer: needed only by the family "chat", whose template it carries.
+        format: of `STRINGS`, or "chat" (`onerl.models.locate` tells a model's).
+        tokenizer: needed only by the format "chat", whose template it carries.
         suffix: False leaves the sentence away that ends a training question.
 
     Raises:
-        ValueError: unknown split or family, or "chat" without a tokenizer that has a template.
+        ValueError: unknown split or format, or "chat" without a tokenizer that has a template.
     """
     if split not in ("train", "eval"):
         raise ValueError(f"split = {split!r}: must be train or eval")
-    if family != "chat":
-        string = STRINGS[family][split]
+    if format not in (*STRINGS, "chat"):
+        raise ValueError(
+            f"prompt = {format!r}: no such prompt format; allowed: auto, {', '.join(STRINGS)}, chat"
+        )
+    if format != "chat":
+        string = STRINGS[format][split]
         if not suffix:
             string = string.replace(SUFFIX, "")
         return string.replace("{q}", question)
@@ -87,13 +91,13 @@ def prompt_for(
     )
 
 
-def after_example(question: str, example: str, solution: str, family: str) -> str:
+def after_example(question: str, example: str, solution: str, format: str) -> str:
     """The question with a solved example before it, to be put to `prompt_for` in its place.
 
     One turn: example, newline, solution, blank line, question (reference 5.2, "in-context
     baseline"). The embedded world has no turns; there the example is a document before it.
     """
-    string = DEMONSTRATED.get(family, "{example}\n{solution}\n\n{q}")
+    string = DEMONSTRATED.get(format, "{example}\n{solution}\n\n{q}")
     return string.format(example=example, solution=solution, q=question)
 
 

@@ -1,9 +1,6 @@
-"""Who samples, and what a batch of rows asks of it.
+"""Which sampler: for an evaluation, for a recipe's backend, and for the rows of a training step.
 
-Three samplers share one call, `sample` (see `SharedPromptSampler`): the shared-prompt sampler in
-torch, vLLM in this process, and vLLM as a server. `sampler_for` chooses for training and
-for evaluation; `sample_rows` turns a trainer's rows into distinct prompts with a random stream per
-row. Not covered: `generate` of transformers, which the trainer leaves to TRL.
+Not covered: `generate` of transformers, which the trainer leaves to TRL.
 """
 
 from __future__ import annotations
@@ -15,12 +12,13 @@ from pathlib import Path
 
 import torch
 
-from onerl.models import family_of
+from onerl.models import Located, check_folder, locate
+from onerl.rollouts import Request, Rollout, Sampler
 from onerl.rollouts.draws import stream_seed
-from onerl.rollouts.shared_prompt import Rollout, SharedPromptSampler
+from onerl.rollouts.shared_prompt import SharedPromptSampler
 
 
-def backend_for(backend: str, model: str | Path) -> str:
+def backend_for(backend: str, model: str | Path | Located) -> str:
     """The backend itself; "auto" is vllm where a GPU and vLLM are at hand, else torch.
 
     The embedded world's model is sampled faster by torch than an engine starts.
@@ -29,7 +27,7 @@ def backend_for(backend: str, model: str | Path) -> str:
     """
     if backend == "auto":
         engine = torch.cuda.is_available() and find_spec("vllm") is not None
-        return "vllm" if engine and family_of(str(model)) != "world" else "torch"
+        return "vllm" if engine and locate(model).format != "world" else "torch"
     if backend.startswith("vllm") and find_spec("vllm") is None:
         raise ValueError(
             f"backend = {backend!r}: vLLM is not installed; install the extra vllm (in a clone:"
@@ -38,53 +36,54 @@ def backend_for(backend: str, model: str | Path) -> str:
     return backend
 
 
-def sampler_for(backend: str, model: str | Path):
-    """The sampler that evaluates the weights in a folder or of a hub id, as they are stored.
+def sampler_for(backend: str, model: str | Path | Located) -> Sampler:
+    """The sampler that evaluates the weights of a model, in the precision they are stored in.
 
     Args:
         backend: auto, torch or vllm.
 
-    Raises ValueError for another backend, one that is not installed, or one that does not suit
-    the model.
+    Raises:
+        ValueError: another backend, one that is not installed or does not suit the model, or a
+            model that is not whole.
     """
     from transformers import AutoConfig, AutoModelForCausalLM
 
     if backend not in ("auto", "torch", "vllm"):
         raise ValueError(f"backend = {backend!r}: evaluation allows auto, torch and vllm")
-    if backend_for(backend, model) == "torch":
-        loaded = AutoModelForCausalLM.from_pretrained(model)
+    model = locate(model)
+    backend, folder = backend_for(backend, model), str(model.files)
+    check_folder(model.files, f"model = {model.name!r}")
+    if backend == "torch":
+        loaded = AutoModelForCausalLM.from_pretrained(folder, trust_remote_code=False)
         return SharedPromptSampler(loaded.to("cuda" if torch.cuda.is_available() else "cpu").eval())
     from accelerate import Accelerator
 
     from onerl.rollouts.vllm import VllmSampler
 
-    stored = AutoConfig.from_pretrained(model).dtype or torch.float32
-    return VllmSampler(str(model), Accelerator(), dtype=str(stored).removeprefix("torch."))
-
-
-def refresh(sampler, model: torch.nn.Module) -> None:
-    """Hand an engine the current weights; the shared-prompt sampler reads them where they are."""
-    if not isinstance(sampler, SharedPromptSampler):
-        sampler.sync(model)
+    stored = AutoConfig.from_pretrained(folder, trust_remote_code=False).dtype or torch.float32
+    return VllmSampler(folder, Accelerator(), dtype=str(stored).removeprefix("torch."))
 
 
 def sample_rows(
-    sampler, prompt_ids: Sequence[Sequence[int]], *, seed: int, step: int, first: int, **how
+    sampler: Sampler,
+    prompts: Sequence[Sequence[int]],
+    *,
+    seed: int,
+    step: int,
+    first: int,
+    **request,
 ) -> list[Rollout]:
     """A rollout per row, in the rows' order; rows of one prompt are sampled together.
 
     Row i draws from the stream of (seed, step, first + i), where `first` counts the rows of the
-    processes before this one. `how` goes to `sample`.
+    processes before this one. `request` has the other fields of a `Request`.
     """
     groups = defaultdict(list)
-    for row, prompt in enumerate(prompt_ids):
+    for row, prompt in enumerate(prompts):
         groups[tuple(prompt)].append(row)
     rows = [row for group in groups.values() for row in group]
-    rollouts = sampler.sample(
-        list(groups),
-        [len(group) for group in groups.values()],
-        seeds=[stream_seed(seed, step, first + row) for row in rows],
-        **how,
-    )
+    counts = [len(group) for group in groups.values()]
+    seeds = [stream_seed(seed, step, first + row) for row in rows]
+    rollouts = sampler.sample(list(groups), Request(counts, seeds=seeds, **request))
     by_row = dict(zip(rows, rollouts, strict=True))
     return [by_row[row] for row in range(len(rows))]

@@ -60,8 +60,8 @@ def choose(
     chosen, because the first entry above a target below the total always has a mass of its own.
 
     With top_p below 1 only the nucleus can be drawn: the likeliest tokens of the distribution at
-    this temperature, as few as reach top_p together. The log-probabilities stay those of the
-    whole distribution, which is the one a policy gradient is about.
+    this temperature, as few as reach top_p together. The log-probabilities are those inside the
+    nucleus, which sum to one: those of the distribution that was drawn from, as vLLM's are.
     """
     logprobs = F.log_softmax(logits.double() / (temperature or 1.0), -1)
     if temperature == 0:
@@ -70,8 +70,10 @@ def choose(
         probabilities = logprobs.exp()
         if top_p < 1:
             probabilities = nucleus(probabilities, top_p)
-        cumulative = probabilities.cumsum(-1)
-        total = cumulative[:, -1:]
+        cumulative = probabilities.cumsum(-1)  # (rows, vocabulary)
+        total = cumulative[:, -1:]  # (rows, 1)
+        if top_p < 1:
+            logprobs = logprobs - total.log()
         below = torch.nextafter(total, torch.zeros_like(total))
         target = torch.minimum(uniforms(seeds, position)[:, None] * total, below)
         tokens = torch.searchsorted(cumulative, target, right=True)

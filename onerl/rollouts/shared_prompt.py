@@ -20,33 +20,20 @@ decoding. Not covered: sliding windows, top-k.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 
-from onerl.rollouts.draws import choose, stream_seed
+from onerl.rollouts import Request, Rollout
+from onerl.rollouts.draws import choose
 from onerl.rollouts.merged import merged_weight
-
-__all__ = ["Rollout", "SharedPromptSampler", "stream_seed"]
 
 ARCHITECTURES = ("qwen2", "llama")
 CACHE_BYTES = 2**28  # bound on the key-value cache of one batch
 MAX_ROWS = 512  # rows decoded together
 PREFILL_TOKENS = 1024  # prompt tokens in one pass
 REPACK_BELOW = 0.8  # repack when at most this share of the slots would remain
-
-
-@dataclass(frozen=True)
-class Rollout:
-    """One completion: tokens (with the end token, if it came), their log-probabilities, and why
-    it ended: "stop" (an end token) or "length" (the token limit)."""
-
-    prompt_index: int
-    token_ids: list[int]
-    logprobs: list[float]
-    finish: str
 
 
 class _Layer(NamedTuple):
@@ -127,48 +114,37 @@ class SharedPromptSampler:
         self.head_dim, self.scale = attention.head_dim, attention.scaling
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
 
+    def sync(self, model: torch.nn.Module) -> None:
+        """Nothing to do: every call reads the weights where they are."""
+
+    def close(self) -> None:
+        """Nothing to do: the memory is the model's."""
+
     @torch.no_grad()
-    def sample(
-        self,
-        prompt_ids: Sequence[Sequence[int]],
-        counts: Sequence[int],
-        *,
-        max_new_tokens: int,
-        temperature: float,
-        eos_ids: set[int],
-        seeds: Sequence[int] | None = None,
-        top_p: float = 1.0,
-    ) -> list[Rollout]:
-        """`counts[i]` rollouts of each distinct prompt i, in that order.
+    def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
+        """`request.counts[i]` rollouts of each distinct prompt i, in that order.
 
-        `seeds` holds one int64 per rollout (see `stream_seed`) and may be left out when the
-        temperature is 0, which means greedy. `top_p` below 1 draws from the nucleus; the
-        log-probabilities stay those of the whole distribution. To force an opening, append its
-        tokens to the prompt.
+        To force an opening, append its tokens to the prompt.
 
-        Raises ValueError when a prompt is empty, when seeds and rollouts differ in number, when
-        top_p is not in (0, 1], or when the model's logits are not finite.
+        Raises:
+            ValueError: a prompt is empty, or the model's logits are not finite.
         """
-        total = sum(counts)
-        if temperature > 0 and (seeds is None or len(seeds) != total):
-            raise ValueError(f"expected {total} seeds, one per rollout, at temperature > 0")
-        if not 0 < top_p <= 1:
-            raise ValueError(f"top_p: {top_p} is out of range; allowed: above 0, at most 1")
-        if not all(len(prompt) for prompt in prompt_ids):
-            raise ValueError("every prompt needs at least one token")
-        device = self.model.model.embed_tokens.weight.device
-        self._refresh(max(map(len, prompt_ids), default=0) + max_new_tokens)
-        stream = torch.tensor(seeds if temperature > 0 else [0] * total, device=device)
-        ids = torch.zeros(total, max_new_tokens, dtype=torch.long, device=device)
-        logprobs = torch.zeros(total, max_new_tokens, dtype=torch.float64, device=device)
-        lengths = torch.full((total,), max_new_tokens, device=device)
-        stopped = torch.zeros(total, dtype=torch.bool, device=device)
-        eos = torch.tensor(sorted(eos_ids), dtype=torch.long, device=device)
-        for prompts, rows in self._batches(prompt_ids, counts, max_new_tokens):
-            batch, hidden = self._prefill([prompt_ids[p] for p in prompts], rows, max_new_tokens)
-            for t in range(max_new_tokens):
-                row = batch.rows.flatten()
-                tokens, chosen = choose(self._logits(hidden), temperature, stream[row], t, top_p)
+        owners, limit = request.owners(prompts), request.max_new_tokens
+        total, device = len(owners), self.model.model.embed_tokens.weight.device
+        self._refresh(max(map(len, prompts), default=0) + limit)
+        stream = torch.tensor(request.seeds if request.temperature else [0] * total, device=device)
+        ids = torch.zeros(total, limit, dtype=torch.long, device=device)  # (B, T)
+        logprobs = torch.zeros(total, limit, dtype=torch.float64, device=device)  # (B, T)
+        lengths = torch.full((total,), limit, device=device)  # (B,)
+        stopped = torch.zeros(total, dtype=torch.bool, device=device)  # (B,)
+        eos = torch.tensor(sorted(request.eos_ids), dtype=torch.long, device=device)
+        for group, rows in self._batches(prompts, request.counts, limit):
+            batch, hidden = self._prefill([prompts[p] for p in group], rows, limit)
+            for t in range(limit):
+                row = batch.rows.flatten()  # (N K,)
+                tokens, chosen = choose(  # (N K,)
+                    self._logits(hidden), request.temperature, stream[row], t, request.top_p
+                )
                 live = row >= 0
                 ids[row[live], t], logprobs[row[live], t] = tokens[live], chosen[live]
                 ended = live & torch.isin(tokens, eos)
@@ -176,13 +152,12 @@ class SharedPromptSampler:
                 stopped[row[ended]] = True
                 batch.rows = batch.rows.masked_fill(ended.view_as(batch.rows), -1)
                 alive = batch.rows >= 0
-                if t + 1 == max_new_tokens or not alive.any():
+                if t + 1 == limit or not alive.any():
                     break
                 kept = batch.repack(alive, t)
                 hidden = self._decode(batch, tokens if kept is None else tokens[kept], t)
         if not logprobs.isfinite().all():
             raise ValueError("the model's logits are not finite; the policy has diverged")
-        owners = [p for p, count in enumerate(counts) for _ in range(count)]
         columns = (owners, lengths.tolist(), ids.tolist(), logprobs.tolist(), stopped.tolist())
         return [
             Rollout(owner, tokens[:length], values[:length], "stop" if stop else "length")

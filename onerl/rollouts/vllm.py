@@ -5,7 +5,7 @@ are used here. Its sampling is not: it hands a colocated engine no seed, so that
 every seed of a run would see one stream, and it stops where vLLM's own defaults stop. Here every
 rollout is a request with the seed of its own stream (`stream_seed`); vLLM's prefix
 cache keeps the prompt's prefill shared. Only the given end tokens stop a rollout (no stop string,
-no default of the model's generation config), and log-probabilities are those at the temperature.
+no default of the model's generation config).
 
 Same seed, same tokens holds up to vLLM's arithmetic, whose last bits depend on the batch. Unlike
 `SharedPromptSampler`, a resumed run is therefore not promised to repeat bit for bit.
@@ -30,8 +30,8 @@ from trl.generation.vllm_client import VLLMClient
 from trl.generation.vllm_generation import VLLMGeneration
 from trl.trainer.utils import ensure_master_addr_port
 
+from onerl.rollouts import Request, Rollout
 from onerl.rollouts.merged import merged_state
-from onerl.rollouts.shared_prompt import Rollout
 
 REQUESTS_AT_ONCE = 512  # that a server sees; vLLM batches what it has
 SERVER_START = 600.0  # seconds to wait for a server that is still starting
@@ -54,25 +54,15 @@ class Weights(VLLMGeneration):
         return self._iter_named_params() if merged is None else iter(merged.items())
 
 
-def _owners(
-    prompt_ids: Sequence[Sequence[int]],
-    counts: Sequence[int],
-    temperature: float,
-    seeds: Sequence[int] | None,
-) -> tuple[list[int], list[int | None]]:
-    """Prompt index and seed of every rollout; a greedy one has no seed."""
-    if not all(len(prompt) for prompt in prompt_ids):
-        raise ValueError("every prompt needs at least one token")
-    owners = [p for p, count in enumerate(counts) for _ in range(count)]
-    if temperature == 0:
-        return owners, [None] * len(owners)
-    if seeds is None or len(seeds) != len(owners):
-        raise ValueError(f"expected {len(owners)} seeds, one per rollout, at temperature > 0")
-    return owners, [seed & SEED_BITS for seed in seeds]
+def _seeds(request: Request) -> list[int | None]:
+    """Of every rollout, as vLLM takes them; a greedy one has none."""
+    if request.temperature == 0:
+        return [None] * sum(request.counts)
+    return [seed & SEED_BITS for seed in request.seeds]
 
 
 class VllmSampler:
-    """A vLLM engine in this process, with the interface of `SharedPromptSampler`.
+    """A vLLM engine in this process.
 
     Args:
         model: folder or hub id, for the architecture and the weights sampled before any `sync`.
@@ -151,28 +141,16 @@ class VllmSampler:
             head.quant_method.process_weights_after_loading(head)
         self.llm.reset_prefix_cache()
 
-    def sample(
-        self,
-        prompt_ids: Sequence[Sequence[int]],
-        counts: Sequence[int],
-        *,
-        max_new_tokens: int,
-        temperature: float,
-        eos_ids: set[int],
-        seeds: Sequence[int] | None = None,
-        top_p: float = 1.0,
-    ) -> list[Rollout]:
-        """`counts[i]` rollouts of each prompt i, in that order; see `SharedPromptSampler.sample`.
+    def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
+        """`request.counts[i]` rollouts of each prompt i, in that order.
 
-        With `top_p` below 1 the log-probabilities are those of the nucleus.
-
-        Raises ValueError when a prompt is empty, when seeds and rollouts differ in number, or when
-        a prompt does not fit into `max_length`.
+        Raises:
+            ValueError: a prompt is empty, or does not fit into `max_length`.
         """
         from vllm import SamplingParams
 
-        owners, seeds = _owners(prompt_ids, counts, temperature, seeds)
-        work = [(list(prompt_ids[p]), seed) for p, seed in zip(owners, seeds, strict=True)]
+        owners = request.owners(prompts)
+        work = [(list(prompts[p]), seed) for p, seed in zip(owners, _seeds(request), strict=True)]
         mine = slice(0, len(work))
         if self.group is not None:  # a team's processes run one engine, and must ask the same of it
             parts = [None] * self.tensor_parallel
@@ -187,11 +165,11 @@ class VllmSampler:
             [{"prompt_token_ids": prompt} for prompt, _ in work],
             [
                 SamplingParams(
-                    temperature=temperature,
-                    top_p=top_p,
+                    temperature=request.temperature,
+                    top_p=request.top_p,
                     seed=seed,
-                    max_tokens=max_new_tokens,
-                    stop_token_ids=sorted(eos_ids),
+                    max_tokens=request.max_new_tokens,
+                    stop_token_ids=sorted(request.eos_ids),
                     ignore_eos=True,  # these end tokens and no others
                     logprobs=0,  # of the sampled token
                     detokenize=False,
@@ -202,8 +180,8 @@ class VllmSampler:
         )
         self._rest()
         rollouts = []
-        for owner, request in zip(owners, outputs[mine], strict=True):
-            (output,) = request.outputs
+        for owner, answered in zip(owners, outputs[mine], strict=True):
+            (output,) = answered.outputs
             ids = list(output.token_ids)
             logprobs = [found[i].logprob for found, i in zip(output.logprobs, ids, strict=True)]
             rollouts.append(Rollout(owner, ids, logprobs, output.finish_reason))
@@ -298,38 +276,28 @@ class VllmServerSampler:
                 pass
         self.accelerator.wait_for_everyone()
 
-    def sample(
-        self,
-        prompt_ids: Sequence[Sequence[int]],
-        counts: Sequence[int],
-        *,
-        max_new_tokens: int,
-        temperature: float,
-        eos_ids: set[int],
-        seeds: Sequence[int] | None = None,
-        top_p: float = 1.0,
-    ) -> list[Rollout]:
+    def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
         """`VllmSampler.sample` over HTTP, a request per rollout."""
-        owners, seeds = _owners(prompt_ids, counts, temperature, seeds)
+        owners = request.owners(prompts)
 
         def ask(owner: int, seed: int | None) -> Rollout:
             found = self.client.generate(
-                [list(prompt_ids[owner])],
-                temperature=temperature,
-                top_p=top_p,
-                max_tokens=max_new_tokens,
+                [list(prompts[owner])],
+                temperature=request.temperature,
+                top_p=request.top_p,
+                max_tokens=request.max_new_tokens,
                 generation_kwargs={
                     "seed": seed,
-                    "stop_token_ids": sorted(eos_ids),
+                    "stop_token_ids": sorted(request.eos_ids),
                     "ignore_eos": True,
                 },
             )
             (ids,), (logprobs,) = found["completion_ids"], found["logprobs"]
-            finish = "stop" if ids[-1] in eos_ids else "length"
+            finish = "stop" if ids[-1] in request.eos_ids else "length"
             return Rollout(owner, ids, [value for (value,) in logprobs], finish)
 
         with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, max(1, len(owners)))) as pool:
-            return list(pool.map(ask, owners, seeds))
+            return list(pool.map(ask, owners, _seeds(request)))
 
     def close(self) -> None:
         self.client.close_communicator()

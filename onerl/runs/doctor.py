@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ import pandas as pd
 
 from onerl.problems import examples
 from onerl.recipe import Recipe
+from onerl.runs.claim import busy
 from onerl.runs.health import CUT, WINDOW, Check, Health, health_of
 from onerl.runs.run import Run
 
@@ -216,18 +216,6 @@ def _truncated(recipe: Recipe | None, rows: list[dict]) -> Iterator[Cause]:
         f"{np.mean(cut):.0%} of the rollouts of the last {len(cut)} steps were cut at {limit},"
         " before they could end in an answer",
     )
-
-
-def busy(folder: Path) -> bool:
-    """Whether a process is training in the folder: it then holds the folder's lock."""
-    if not (folder / ".lock").exists():
-        return False
-    with (folder / ".lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def _last_written(folder: Path) -> str:

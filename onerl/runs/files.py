@@ -6,17 +6,34 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+PARTIAL = re.compile(r"(\..+\.(?:partial|former)|.+\.(\d+)\.partial)")  # names of writes cut short
+OTHER = "choose another folder with out"
+HINTS = {
+    errno.ENOSPC: "the disk is full; free some space and start again, the run will resume",
+    errno.EDQUOT: "your disk quota is used up; free some space and start again",
+    errno.EFBIG: f"larger than a file may be here (ulimit -f); {OTHER}, the run will start there",
+    errno.EACCES: f"the folder may not be written; {OTHER}",
+    errno.EPERM: f"the folder may not be written; {OTHER}",
+    errno.ENOTDIR: f"a file stands where a folder is wanted; {OTHER}",
+    errno.EEXIST: f"a file stands where a folder is wanted; {OTHER}",
+    errno.EROFS: f"the file system is read-only; {OTHER}",
+    errno.ESTALE: "the network file system has lost it; start again, the run will resume",
+    errno.EIO: "the disk or network file system fails to read or write; check it and start again",
+}
 
 
 @contextlib.contextmanager
 def atomic_dir(target: str | Path) -> Iterator[Path]:
     """A folder to fill, which appears under the name `target` whole or not at all.
 
-    What stood there before is replaced. A leftover of an interrupted write is removed.
+    It replaces what stood there before, and removes what an interrupted write left. Its files get
+    the permissions that the umask gives (safetensors' own are for the owner alone).
 
     Raises:
         OSError: the disk is full or the folder cannot be written; the message names it, and
@@ -29,7 +46,10 @@ def atomic_dir(target: str | Path) -> Iterator[Path]:
         aside.mkdir(parents=True)
         try:
             yield aside
+            readable = aside.stat().st_mode & 0o666
             for path in sorted(aside.rglob("*")):
+                if path.is_file():
+                    path.chmod(readable)
                 _sync(path)
             _sync(aside)
         except BaseException:
@@ -57,7 +77,11 @@ def append_jsonl(file: str | Path, row: dict[str, Any]) -> None:
 
 
 def write_text(file: str | Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file whole or not at all.
+
+    Raises:
+        OSError: the file cannot be written; the message names it.
+    """
     with atomic_file(file) as aside:
         aside.write_text(text, "utf-8")
 
@@ -77,6 +101,28 @@ def atomic_file(file: str | Path) -> Iterator[Path]:
         aside.replace(file)
 
 
+def remove_partial(folder: Path) -> None:
+    """Remove what killed writers left below `folder`: `.NAME.partial`, `NAME.<pid>.partial`.
+
+    What a process of this machine is still writing stays. Symbolic links are not followed.
+    """
+    for path in [p for p in folder.rglob("*") if PARTIAL.fullmatch(p.name)]:
+        pid = PARTIAL.fullmatch(path.name)[2]
+        if path.is_symlink() or (pid and _alive(int(pid))):
+            continue
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
@@ -87,20 +133,18 @@ def _sync(path: Path) -> None:
 
 @contextlib.contextmanager
 def named_errors(path: Path) -> Iterator[None]:
-    """Says which path failed, and what to do about a full disk or a missing permission."""
-    hints = {
-        errno.ENOSPC: "the disk is full; free some space and start again, the run will resume",
-        errno.EDQUOT: "your disk quota is used up; free some space and start again",
-        errno.EACCES: "the folder may not be written; choose another with out",
-        errno.ENOTDIR: "a file stands where a folder is wanted; choose another with out",
-        errno.EROFS: "the file system is read-only; choose another folder with out",
-    }
+    """Says which path failed, and what to do about a full disk or a missing permission.
+
+    Raises:
+        OSError: with the path and a hint, in place of the error inside.
+    """
     try:
         yield
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
-        if number is None and "No space left on device" in str(error):  # safetensors' own error
-            number = errno.ENOSPC
-        if number in hints:
-            raise OSError(number, f"{path}: {hints[number]}") from error
+        if number is None:  # safetensors' own error, for one: Io(Os { code: 28, message: … })
+            code = re.search(r"Os \{ code: (\d+)", str(error))
+            number = int(code[1]) if code else None
+        if number in HINTS:
+            raise OSError(number, f"{path}: {HINTS[number]}") from error
         raise

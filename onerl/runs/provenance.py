@@ -1,50 +1,141 @@
-"""What a run was made with: versions, commit, hardware, sums of its prompts."""
+"""What a run was made from and with: inputs, versions, commit, hardware, and every start.
+
+`provenance.json` has what the first start was made with and, under "resumed", the same of every
+later one. Its inputs are sums (sha256) of what the result depends on and a name does not fix:
+examples, prompts, weights of the model, source of an own reward. They are compared when a run is
+resumed and when a finished one is returned.
+"""
 
 from __future__ import annotations
 
 import datetime
 import importlib.metadata
-import json
 import os
 import platform
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from onerl.problems.prompts import prompt_sha256
 from onerl.recipe import Recipe
-from onerl.runs.files import write_text
+from onerl.runs import files, sums
 
+FILE = "provenance.json"
 PACKAGES = (
     *("onerl", "torch", "transformers", "tokenizers", "trl", "accelerate", "datasets", "numpy"),
     *("sympy", "math-verify", "vllm"),
 )
+SECRET = r"(?:[\w.-]*[_.-])?(?:token|(?:api|access)?key|secret|passw(?:or)?d|auth|credentials?)"
+MASKS = (  # what is not kept of a command or an address
+    (re.compile(r"(\w://)[^/@\s]+@"), r"\1***@"),  # user:password@host
+    (re.compile(rf"(?i)(^|[?&\s-])({SECRET}=)[^&\s]+"), r"\1\2***"),
+    (re.compile(r"\b(?:hf_|sk-|ghp_|gho_|github_pat_|glpat-|xox[bp]-|AKIA)[\w-]{8,}"), "***"),
+    (re.compile(r"(?i)\b(Bearer\s+)\S+"), r"\1***"),
+)
 
 
-def write_provenance(out: str | Path, recipe: Recipe, prompts: Sequence[str]) -> None:
-    """Write provenance.json, world.json and recipe.yaml: what this run is, before it does anything.
+def write_provenance(
+    out: Path,
+    recipe: Recipe,
+    prompts: Sequence[str] = (),
+    inputs: Mapping[str, str] | None = None,
+    used: Mapping[str, Any] | None = None,
+) -> None:
+    """Write what this start is made with, before it does anything; then world and recipe.
+
+    A first start makes `provenance.json`, a later one is added to it. A run in a world has its
+    `world.json`.
 
     Args:
         prompts: the rendered training prompts; their sha256 are kept.
+        inputs: sums of what the run is made from, by name.
+        used: settings that change the bits of a run and are not in the recipe's hash.
+
+    Raises:
+        OSError: a file cannot be written.
     """
-    out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    provenance = {
-        "recipe_hash": recipe.hash(),
-        "prompt_sha256": sorted({prompt_sha256(prompt) for prompt in prompts}),
+    start = {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": masked([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "python": platform.python_version(),
         "packages": {name: version for name in PACKAGES if (version := _version(name))},
         "git": git_commit(),
         "hardware": hardware(),
+        "used": dict(used or {}),
     }
-    write_text(out / "provenance.json", json.dumps(provenance, indent=1) + "\n")
+    first = read(out)
+    if first:
+        values = {**first, "resumed": [*first.get("resumed", []), start]}
+    else:
+        values = {
+            "recipe_hash": recipe.hash(),
+            "prompt_sha256": sorted({prompt_sha256(prompt) for prompt in prompts}),
+            "inputs": dict(inputs or {}),
+            **start,
+        }
+    files.write_text(out / FILE, sums.sealed(values))
+    public = recipe.replace(vllm_url=masked([recipe.vllm_url])[0])
     if recipe.scale == "world":
         recipe.world.save(out)
-    write_text(out / "recipe.yaml", recipe.to_yaml())
+    if first is None or not _readable(out / "recipe.yaml"):
+        files.write_text(out / "recipe.yaml", public.to_yaml())
+
+
+def _readable(file: Path) -> bool:
+    try:
+        return bool(Recipe.load(file))
+    except ValueError:
+        return False
+
+
+def read(out: Path) -> dict[str, Any] | None:
+    """The provenance of the run in `out`; None where there is none, or it is damaged."""
+    try:
+        return sums.unsealed(out / FILE)
+    except (OSError, ValueError):
+        return None
+
+
+def same_inputs(out: Path, inputs: Mapping[str, str], prompts: Sequence[str]) -> None:
+    """Refuse a folder whose run was made from other inputs than there are now.
+
+    Of a run that was recorded before it kept them, the prompts are compared. An input that is not
+    known now, such as a model that is gone, is passed.
+
+    Raises:
+        ValueError: naming each input that changed, with the beginnings of both sums.
+    """
+    recorded = read(out) or {}
+    before = recorded.get("inputs") or {}
+    changed = [
+        f"{name} ({before[name][:12]} then, {inputs[name][:12]} now)"
+        for name in before
+        if name in inputs and before[name] != inputs[name]
+    ]
+    kept = recorded.get("prompt_sha256")
+    if not before and kept and prompts and kept != sorted({prompt_sha256(p) for p in prompts}):
+        changed = ["prompts"]
+    if changed:
+        raise ValueError(
+            f"out = {str(out)!r}: holds a run that was made from other inputs, by sha256:"
+            f" {', '.join(changed)}; bring them back, or {files.OTHER}"
+        )
+
+
+def masked(words: Sequence[str]) -> list[str]:
+    """A command's words without passwords, tokens and keys."""
+    shown, hide = [], False
+    for word in words:
+        text = "***" if hide else word
+        for pattern, instead in MASKS:
+            text = pattern.sub(instead, text)
+        shown.append(text)
+        hide = not hide and bool(re.fullmatch(rf"(?i)-{{0,2}}{SECRET}", word))
+    return shown
 
 
 def hardware() -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """A run's folder: what was decided, what happened, what came out.
 
-    recipe.yaml        the resolved recipe      } both written before any work
-    provenance.json    versions, git, hardware  }
+    recipe.yaml        the resolved recipe                  } both written before any work
+    provenance.json    inputs, versions, git, every start   }
     world.json         of a world's model; every checkpoint has it too (`onerl.world`)
     metrics.jsonl      a row per optimiser step
     rollouts/          sampled answers and grades of the steps with a checkpoint
     checkpoints/       step-000000 (the base model), …: whole folders for `from_pretrained`
     state/             optimiser state and metrics for resuming (`onerl.training.checkpoints`)
     launch.log         what a run that was started as a program said (`onerl.training.launch`)
-    evaluations/       records of evaluations
+    evaluations/       records of evaluations, kept by `Run.evaluate`
+    manifest.json      the sum of a finished run's metrics
     DONE               there once the run is finished
 
 A folder or file under its final name is whole: it was written aside, synced and renamed.
@@ -16,21 +17,24 @@ A folder or file under its final name is whole: it was written aside, synced and
 
 from __future__ import annotations
 
-import contextlib
 import html
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
-from onerl.world import is_world, world_of
+from onerl.runs import files, sums
+from onerl.runs.provenance import FILE as PROVENANCE
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from onerl.recipe import Recipe
     from onerl.runs.health import Health
+
+METRICS, MANIFEST = "metrics.jsonl", "manifest.json"
+STEP = re.compile(r"step-(\d{6,})")
 
 
 def outputs_folder() -> Path:
@@ -60,12 +64,18 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
+        """The resolved recipe.
+
+        Raises:
+            RecipeError: recipe.yaml is missing, damaged, or of another version.
+        """
         from onerl.recipe import Recipe
 
         return Recipe.load(self.path / "recipe.yaml")
 
     @property
     def done(self) -> bool:
+        """Whether all steps are trained. What is damaged since, `verify` says."""
         return (self.path / "DONE").exists()
 
     @property
@@ -95,53 +105,151 @@ class Run:
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
 
     def _rows(self) -> list[dict[str, Any]]:
-        file = self.path / "metrics.jsonl"
+        file = self.path / METRICS
         lines = file.read_text("utf-8").splitlines(keepends=True) if file.exists() else []
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     @property
     def checkpoints(self) -> list[tuple[int, Path]]:
         """(step, folder) pairs, oldest first; step 0 is the base model."""
-        folders = sorted((self.path / "checkpoints").glob("step-*[0-9]"))
-        return [(int(folder.name.removeprefix("step-")), folder) for folder in folders]
+        return step_folders(self.path / "checkpoints")
+
+    def evaluate(
+        self,
+        steps: Literal["last", "all"] | int | Sequence[int] = "last",
+        benchmarks: str | Sequence[str] | None = None,
+        *,
+        name: str = "",
+        progress: bool = True,
+        **how: Any,
+    ) -> dict[int, Any]:
+        """Evaluate checkpoints, and keep the answers in the run's folder.
+
+        What is there already is not sampled again, whoever asked for it: a notebook, a sweep.
+
+        Args:
+            steps: "last", "all" (the base model, step 0, among them), a step, or several.
+            benchmarks: names; None: those of the recipe.
+            name: keeps answers that are sampled in another way apart, in `evaluations/<name>`.
+            how: passed on to `onerl.evaluate`, such as limit or prompting.
+
+        Returns:
+            {step: Report}, in the order of the steps.
+
+        Raises:
+            ValueError: the run has no such checkpoint, or a checkpoint is damaged; and what
+                `onerl.evaluate` raises.
+        """
+        import onerl
+
+        recipe, folders = self.recipe, dict(self.checkpoints)
+        longest = onerl.Protocol(max_completion_length=recipe.max_completion_length)
+        files.remove_partial(self.path / "evaluations")
+        reports = {}
+        for step in self._asked(steps):
+            if damaged := checkpoint_damage(self.path, step, contents=True):
+                raise ValueError(f"{self.path / damaged[0]} is damaged; train the run again")
+            reports[step] = report = onerl.evaluate(
+                (step, folders[step]),
+                benchmarks or recipe.benchmarks,
+                out=evaluation_folder(self, step, name),
+                **{"protocol": longest, **how},
+            )
+            if progress:
+                row = report.table.iloc[0]
+                print(f"step {step}: {row.benchmark} {row.metric} {row.value:.1f} %", flush=True)
+        return reports
+
+    def _asked(self, steps: Literal["last", "all"] | int | Sequence[int]) -> list[int]:
+        """The steps that are meant; "last" of a finished run is the recipe's last."""
+        known = [step for step, _ in self.checkpoints]
+        if steps == "all":
+            asked = known
+        elif steps == "last":
+            asked = [self.recipe.steps] if self.done else known[-1:]
+        elif isinstance(steps, str):
+            raise ValueError(f"steps = {steps!r}: allowed are last, all, a step, or several steps")
+        else:
+            asked = [steps] if isinstance(steps, int) else [int(step) for step in steps]
+        lacking = [step for step in asked if step not in known]
+        if lacking or not asked:
+            raise ValueError(
+                f"steps = {steps!r}: {self.path} has no checkpoint of step"
+                f" {lacking[0] if lacking else 0}; it has {', '.join(map(str, known)) or 'none'}"
+            )
+        return sorted(set(asked))
+
+    def verify(self) -> list[str]:
+        """Paths, in the folder, of all files that are missing or not as they were written.
+
+        Reads every file that the run keeps: minutes for one with many large checkpoints.
+        """
+        found = self.damage(contents=[step for step, _ in self.checkpoints])
+        return [path for path, _ in found]
+
+    def damage(self, contents: Sequence[int] = ()) -> list[tuple[str, float]]:
+        """What is missing or altered: (path, step), by its size or, in `contents`, by its sum.
+
+        Training on from a state before that step makes the path again; from any state, where it
+        is infinite. Evaluations are not looked at.
+        """
+        found: list[tuple[str, float]] = []
+        for file in (PROVENANCE, MANIFEST):
+            if (self.path / file).exists():
+                try:
+                    sealed = sums.unsealed(self.path / file)
+                    for name in sums.altered(self.path, sealed.get("files", {}), contents=True):
+                        found.append((name, float("inf")))
+                except (OSError, ValueError):
+                    found.append((file, float("inf")))
+        try:
+            recipe = self.recipe
+        except ValueError:
+            return [*found, ("recipe.yaml", float("inf"))]
+        reached = max([step for step, _ in self.checkpoints], default=-1)
+        last = recipe.steps if self.done else reached
+        for step in [*range(0, last, recipe.save_every), last] if last >= 0 else []:
+            for path in checkpoint_damage(self.path, step, contents=step in contents):
+                found.append((path, step or float("inf")))
+        return found
 
 
-def evaluation_folder(run: Run, step: int) -> Path:
+def checkpoint_damage(run: Path, step: int, contents: bool) -> list[str]:
+    """Paths, in the run's folder, of what a step's checkpoint and rollouts lack or have altered."""
+    folder = run / "checkpoints" / folder_name(step)
+    if not folder.is_dir():
+        return [f"checkpoints/{folder.name}"]
+    if not (folder / sums.SUMS).exists():  # a run from before they were kept
+        return []
+    try:
+        kept = sums.unsealed(folder / sums.SUMS)["files"]
+    except (OSError, ValueError, KeyError):
+        return [f"checkpoints/{folder.name}/{sums.SUMS}"]
+    return sums.altered(run, kept, contents)
+
+
+def evaluation_folder(run: Run, step: int, name: str = "") -> Path:
     """Where the evaluation of a checkpoint of a run is kept."""
-    return run.path / "evaluations" / f"step-{step:06d}"
+    return run.path / "evaluations" / name / folder_name(step)
 
 
 def asked_steps(run: Run, evaluate: Literal["last", "all"]) -> list[int]:
-    """Steps of the checkpoints to evaluate, the base model's not among them."""
+    """Steps of the checkpoints that a grid evaluates, the base model's not among them.
+
+    "last" of a finished run is its recipe's last step, whether its checkpoint is there or not.
+    """
     steps = [step for step, _ in run.checkpoints if step > 0]
-    return steps if evaluate == "all" else steps[-1:]
-
-
-def same_recipe(out: Path, recipe: Recipe) -> None:
-    """Refuses a folder that holds the run of another recipe, naming the fields that differ."""
-    path = out / "recipe.yaml"
-    if not path.exists():
-        return
-    if is_world(out) and world_of(out) != recipe.world:
-        raise ValueError(
-            f"out = {str(out)!r}: holds a run in another world than that of model ="
-            f" {recipe.model!r} is now; choose another folder"
-        )
-    with contextlib.suppress(ValueError):  # a field that this version no longer knows
-        if Run(out).recipe.hash() == recipe.hash():
-            return
-    ours, theirs = (yaml.safe_load(text) for text in (recipe.to_yaml(), path.read_text("utf-8")))
-    differ = [
-        f"{name} ({theirs.get(name)!r}, now {value!r})"
-        for name, value in ours.items()
-        if value != theirs.get(name)
-    ]
-    raise ValueError(
-        f"out = {str(out)!r}: holds a run of another recipe, which differs in"
-        f" {', '.join(differ)}; choose another folder"
-    )
+    if evaluate == "all":
+        return steps
+    return [run.recipe.steps] if run.done else steps[-1:]
 
 
 def folder_name(step: int) -> str:
-    """`step-000010`; sorts by step."""
+    """`step-000010`."""
     return f"step-{step:06d}"
+
+
+def step_folders(parent: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of the folders `step-NNNNNN` in `parent`, by step."""
+    names = [(STEP.fullmatch(path.name), path) for path in parent.glob("step-*")]
+    return sorted((int(match[1]), path) for match, path in names if match and path.is_dir())

@@ -1,4 +1,8 @@
-"""Which examples make up a step, which rollouts share a mean, which pass the model together."""
+"""How rollouts are grouped: into steps, into micro-batches of the loss, into forward passes.
+
+In the shapes below B is rollouts, P prompt tokens, padded on the left, T completion tokens, padded
+on the right.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +20,10 @@ ORDER_STREAM = 0x0BDE_0BDE  # keeps the data order apart from the rollouts' stre
 
 
 class DataOrder(Sampler):
-    """Dataset indices of a whole run, as TRL expects them: each prompt `num_generations` times in
-    a row, each step `updates_per_step` times over.
+    """The order of the data in a run: an iterator over indices of the dataset, for TRL.
 
-    A function of (seed, step): passes over the examples, each pass in its own order, cut into
+    Each prompt comes `num_generations` times in a row, each step `updates_per_step` times over. A
+    function of (seed, step): passes over the examples, each pass in its own order, cut into
     steps. One example is thus repeated `prompts_per_step` times, 16 examples 8 times each for
     128 (the paper's copies), and a resumed run meets the order it would have met.
     """
@@ -50,10 +54,15 @@ class DataOrder(Sampler):
 def chunks(
     prompts: Sequence[tuple[int, ...]], lengths: Sequence[int], rows: Sequence[int], budget: int
 ) -> list[list[int]]:
-    """`rows` in groups of one prompt and similar length, each under `budget` padded tokens.
+    """Splits `rows` into chunks of one prompt and similar length, each under `budget` tokens.
 
-    A group costs its prompt once and, per row, the prompt's last token and the longest completion;
-    a single row may exceed the budget. The longest row of a group comes last.
+    A chunk costs its prompt once and, per row, the prompt's last token and the longest completion;
+    a single row may exceed the budget. The longest row of a chunk comes last.
+
+    Args:
+        prompts, lengths: token ids of the prompt, and completion tokens, of every rollout.
+        rows: indices of the rollouts that are wanted.
+        budget: padded tokens.
     """
     groups: list[list[int]] = []
     for row in sorted(rows, key=lambda row: (prompts[row], lengths[row])):
@@ -67,17 +76,21 @@ def chunks(
 
 
 def fingerprints(prompt_ids, prompt_mask, completion_ids, completion_mask) -> torch.Tensor:
-    """A number per rollout, from its tokens alone: the same in any row, process and padding.
+    """A hash of each rollout's tokens: the same in any row, on any rank and with any padding.
 
-    All four have shape (rollouts, tokens), prompts padded on the left and completions on the
-    right; the result is int64, of shape (rollouts,).
+    Args:
+        prompt_ids, prompt_mask: (B, P).
+        completion_ids, completion_mask: (B, T).
+
+    Returns:
+        int64, (B,).
     """
     total = torch.zeros(len(prompt_ids), dtype=torch.int64, device=prompt_ids.device)
     for ids, mask, first, step in (
         (prompt_ids.flip(1), prompt_mask.flip(1), -1, -1),
         (completion_ids, completion_mask, 0, 1),
     ):
-        place = first + step * torch.arange(ids.shape[1], device=ids.device)
+        place = first + step * torch.arange(ids.shape[1], device=ids.device)  # (P,) or (T,)
         mixed = ids.long() * 0x2545F4914F6CDD1D + place * 0x1B873593CC9E2D51
         mixed = (mixed ^ (mixed >> 29)) * 0x27D4EB2F165667C5
         total += ((mixed ^ (mixed >> 32)) * mask).sum(1)
@@ -87,10 +100,11 @@ def fingerprints(prompt_ids, prompt_mask, completion_ids, completion_mask) -> to
 def micro_batches(
     lengths: Sequence[int], budget: int, content: Sequence | None = None
 ) -> list[list[int]]:
-    """Sequences packed into as few micro-batches of `budget` tokens as their total allows.
+    """Packs sequences into as few micro-batches of `budget` tokens as their total allows.
 
-    Each sequence, longest first, goes to the micro-batch with the fewest tokens. The released
-    code balances them too, with the Karmarkar-Karp heuristic, after the same count.
+    Returns the rows of each. A sequence, longest first, goes to the micro-batch with the fewest
+    tokens. The released code balances them too, with the Karmarkar-Karp heuristic, after the same
+    count.
 
     Args:
         lengths: tokens of prompt and completion of each sequence.
@@ -113,9 +127,9 @@ def token_weights(
     budget: int,
     content: Sequence | None = None,
 ) -> list[float]:
-    """The weight in the loss of each completion token, per sequence (reference 2.2).
+    """The weight in the loss of a completion token, for each sequence (reference 2.2).
 
-    A mean over the completion tokens of its micro-batch, times the micro-batch's share of the
+    One over the completion tokens of its micro-batch, times the micro-batch's share of the
     sequences: with one micro-batch, 1 / all completion tokens.
 
     Args:

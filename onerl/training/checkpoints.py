@@ -1,20 +1,20 @@
 """The training state of a run folder: written whole, found again, verified, loaded.
 
-    checkpoints/step-000010/   weights and tokenizer, for `from_pretrained`; kept
+    checkpoints/step-000010/   weights and tokenizer, for `from_pretrained`; kept, with their sums
     state/step-000010/         optimiser state, LoRA adapters where there are any, the metrics so
-                               far, and a manifest of sha256 sums; the newest two kept
+                               far, provenance, and a manifest of sha256 sums; the newest two kept
 
-A state is whole when every file of its manifest, the checkpoint's weights among them, has its
-sum. Rollouts, data order and shuffles are functions of (seed, step), so weights, optimiser
-moments and the step are all there is to save.
+A state is whole when every file of its manifest has its sum, and its checkpoint too. Rollouts,
+data order and shuffles are functions of (seed, step), so weights, optimiser moments and the step
+are all there is to save.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,8 +26,8 @@ from transformers import TrainerState
 
 from onerl import runs
 from onerl.rollouts.merged import has_adapters, merged_state, plain
-from onerl.runs import files
-from onerl.runs.run import folder_name
+from onerl.runs import files, provenance, sums
+from onerl.runs.run import MANIFEST, METRICS, checkpoint_damage, folder_name, step_folders
 from onerl.world import is_world, world_of
 
 if TYPE_CHECKING:  # importing it takes two seconds
@@ -35,20 +35,19 @@ if TYPE_CHECKING:  # importing it takes two seconds
 
 KEPT_STATES = 2
 ADAPTER = "adapter.safetensors"
-METRICS = "metrics.jsonl"
+NEEDED = {"optimizer.safetensors", "trainer_state.json"}  # in every manifest
+OWN = re.compile(r"(?:step-(\d{6,})|\.step-\d{6,}(?:\.parquet)?\.(?:partial|former))(?:\.parquet)?")
 logger = logging.getLogger(__name__)
 
 
-def file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def save_checkpoint(run: Path, step: int, model, tokenizer, weights: dict | None = None) -> Path:
-    """Weights (safetensors, as trained), tokenizer and the run's world, whole or not at all.
+    """Weights (safetensors, as trained), tokenizer and world, whole or not at all, with their sums.
 
     Adapters are merged into the weights written: every checkpoint is an ordinary model. `weights`
-    are those of a model that has none whole itself (`onerl.training.sharding`).
+    are the gathered ones of a sharded model (`onerl.training.sharding`).
+
+    Raises:
+        OSError: the folder cannot be written.
     """
     target = run / "checkpoints" / folder_name(step)
     with files.atomic_dir(target) as folder:
@@ -56,6 +55,11 @@ def save_checkpoint(run: Path, step: int, model, tokenizer, weights: dict | None
         tokenizer.save_pretrained(folder)
         if is_world(run):
             world_of(run).save(folder)
+        kept = {f"checkpoints/{target.name}/{p.name}": p for p in folder.iterdir()}
+        rollouts = run / "rollouts" / f"{target.name}.parquet"
+        if rollouts.exists():
+            kept[f"rollouts/{rollouts.name}"] = rollouts
+        (folder / sums.SUMS).write_text(sums.sealed({"files": sums.measured(kept)}))
     return target
 
 
@@ -70,10 +74,8 @@ def save_state(
     Raises:
         OSError: a file cannot be written, or does not read back as it was written.
     """
-    checkpoint = run / "checkpoints" / folder_name(step)
     target = run / "state" / folder_name(step)
     with files.atomic_dir(target) as folder:
-        folder = Path(folder)
         tensors = {
             f"{index}.{key}": value for index, kept in moments.items() for key, value in _flat(kept)
         }
@@ -81,60 +83,200 @@ def save_state(
         save_adapter(model, folder / ADAPTER)
         kept = dataclasses.replace(trainer_state, log_history=[])
         kept.save_to_json(str(folder / "trainer_state.json"))
-        if (run / METRICS).exists():
-            shutil.copyfile(run / METRICS, folder / METRICS)
-        summed = {f"state/{target.name}/{p.name}": p for p in folder.iterdir()}
-        summed |= {f"checkpoints/{target.name}/{p.name}": p for p in checkpoint.iterdir()}
-        sums = {name: file_sha256(path) for name, path in sorted(summed.items())}
-        (folder / "manifest.json").write_text(json.dumps(sums, indent=1))
+        for name in (METRICS, provenance.FILE):
+            if (run / name).exists():
+                shutil.copyfile(run / name, folder / name)
+        paths = {f"state/{target.name}/{p.name}": p for p in folder.iterdir()}
+        checked = f"checkpoints/{target.name}/{sums.SUMS}"
+        manifest = {name: sums.file_sha256(p) for name, p in sorted(paths.items())}
+        manifest[checked] = sums.file_sha256(run / checked)
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
     if damaged := damage(run, target):
         raise OSError(f"{damaged} does not read back as it was written; is the disk failing?")
-    for old in sorted((run / "state").glob("step-*"))[:-KEPT_STATES]:
-        shutil.rmtree(old)
+    drop_old_states(run)
+
+
+def drop_old_states(run: Path) -> None:
+    """Remove all states but the newest two."""
+    for _, old in step_folders(run / "state")[:-KEPT_STATES]:
+        _remove(old)
 
 
 def damage(run: Path, state: Path) -> str | None:
-    """The first file of a state that is missing or altered; None when it is whole."""
-    manifest = state / "manifest.json"
+    """The first file of a state, or of its checkpoint, that is missing or altered; None: whole."""
     try:
-        sums = json.loads(manifest.read_text())
-        for name, expected in sums.items():
-            if file_sha256(run / name) != expected:
+        manifest = json.loads((state / MANIFEST).read_text())
+        if not {f"state/{state.name}/{name}" for name in NEEDED} <= set(manifest):
+            return str(state / MANIFEST)
+        for name, expected in manifest.items():
+            if sums.file_sha256(run / name) != expected:
                 return str(run / name)
-    except (OSError, ValueError) as error:
-        return str(getattr(error, "filename", None) or manifest)
-    return None
+    except (OSError, ValueError, TypeError) as error:
+        return str(getattr(error, "filename", None) or state / MANIFEST)
+    altered = checkpoint_damage(run, int(state.name.removeprefix("step-")), contents=True)
+    return str(run / altered[0]) if altered else None
 
 
-def newest_whole(run: Path) -> tuple[int, Path] | None:
-    """The newest state that is whole, as (step, folder); damaged ones are reported and passed."""
-    for folder in sorted((run / "state").glob("step-*"), reverse=True):
+def whole_states(run: Path) -> list[tuple[int, Path]]:
+    """(step, folder) of the states that are whole, newest first; damaged ones are reported."""
+    whole = []
+    for step, folder in reversed(step_folders(run / "state")):
         damaged = damage(run, folder)
         if damaged is None:
-            return int(folder.name.removeprefix("step-")), folder
-        logger.warning("%s is damaged; resuming from an earlier checkpoint", damaged)
-    for reached, _ in runs.Run(run).checkpoints[-1:]:
-        if reached:
-            logger.warning(
-                "no whole state is left of %d steps: the run starts again from step 0", reached
-            )
-    return None
+            whole.append((step, folder))
+        else:
+            logger.warning("%s is damaged; resuming from an earlier checkpoint", damaged)
+    return whole
+
+
+def resume_point(run: runs.Run) -> tuple[int, Path | None]:
+    """The step to go on from and its state: (0, None) is the beginning.
+
+    It is the newest whole state from which everything that is damaged is made again. What lies
+    before every whole state cannot be: it is named, and stays as it is.
+
+    Raises:
+        ValueError: the run is finished, and no state is left to make the damaged part of it again.
+    """
+    found, whole = run.damage(), whole_states(run.path)
+    oldest = whole[-1][0] if whole else 0
+    again = [(path, step) for path, step in found if step > oldest]
+    before = min([step for _, step in again], default=float("inf"))
+    for path, step in found:
+        if step <= oldest:
+            name_lost(run, path)
+    for step, folder in whole:
+        if step < before:
+            return step, folder
+    reached = [step for step, _ in run.checkpoints if step > 0]
+    if run.done:
+        raise beyond_repair(run, found[0][0] if found else "state")
+    if reached:
+        logger.warning(
+            "no whole state is left of %d steps: the run starts again from step 0", reached[-1]
+        )
+    return 0, None
+
+
+def name_lost(run: runs.Run, path: str) -> None:
+    """Say that a file is damaged which training on from the states that are left passes by."""
+    logger.warning(
+        "%s is missing or damaged, and no state before it is left to make it again from; the rest"
+        " of the run is whole",
+        run.path / path,
+    )
+
+
+def settled(run: runs.Run) -> bool:
+    """Whether a finished run can be returned as it is: nothing damaged that can be made again.
+
+    The sizes of all its files are looked at, and the sums of its last checkpoint and metrics.
+
+    Raises:
+        ValueError: the last checkpoint is damaged, and cannot be made again.
+    """
+    last = max([step for step, _ in run.checkpoints], default=0)
+    found = run.damage(contents=[last])
+    oldest = min([step for step, _ in step_folders(run.path / "state")], default=float("inf"))
+    again = [path for path, step in found if step > oldest]
+    if again:
+        logger.warning("%s is missing or damaged: it is made again", run.path / again[0])
+        return False
+    for path, step in found:
+        if step >= last and path.startswith("checkpoints"):
+            raise beyond_repair(run, path)
+        name_lost(run, path)
+    return True
+
+
+def beyond_repair(run: runs.Run, path: str) -> ValueError:
+    """The error for a finished run whose damaged part no state is left to make again."""
+    return ValueError(
+        f"{run.path / path} is missing or damaged, and no whole state is left to make it again"
+        " from; choose another folder with out, or delete the file DONE there to train again from"
+        " step 0"
+    )
+
+
+def begin(run: runs.Run, model, tokenizer) -> Path | None:
+    """The state to go on from; the folder holds nothing beyond it, and the base model at step 0.
+
+    Raises:
+        ValueError: a file that no run wrote stands where one is read, written or removed.
+    """
+    step, state = resume_point(run)
+    if state is not None:
+        refuse_strangers(state)  # transformers would load some of them
+    for file in ("DONE", MANIFEST):  # of a finished run that is damaged
+        (run.path / file).unlink(missing_ok=True)
+    rewind(run.path, step, state)
+    if checkpoint_damage(run.path, 0, contents=True) or state is None:
+        refuse_strangers(run.path / "checkpoints" / folder_name(0))
+        save_checkpoint(run.path, 0, model, tokenizer)
+    return state
+
+
+def finish(run: runs.Run) -> None:
+    """Write the sum of the metrics, then DONE."""
+    kept = sums.measured({METRICS: run.path / METRICS})
+    files.write_text(run.path / MANIFEST, sums.sealed({"files": kept}))
+    files.write_text(run.path / "DONE", "")
 
 
 def rewind(run: Path, step: int, state: Path | None) -> None:
     """Drop what the folder holds beyond `step`: it is made again, and made the same.
 
-    The metrics are those of `state`, whatever has become of the file since; None: of step 0.
+    The metrics are those of `state`, whatever has become of the file since; None: of step 0. What
+    killed writers left goes too. Names that no run gives stay.
+
+    Raises:
+        ValueError: what would be dropped holds a file that no run wrote, or is a symbolic link.
     """
+    dropped = []
     for kind in ("state", "checkpoints", "rollouts"):
         for path in (run / kind).glob("*"):
-            if path.name.startswith(".") or path.stem > folder_name(step):
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+            match = OWN.fullmatch(path.name)
+            if match and (match[1] is None or int(match[1]) > step):
+                dropped.append(path)
+    for path in dropped:
+        refuse_strangers(path)
+    for path in dropped:
+        _remove(path)
+    drop_old_states(run)
+    files.remove_partial(run / "evaluations")
     kept = (state / METRICS).read_text("utf-8") if state else ""
     now = (run / METRICS).read_bytes() if (run / METRICS).exists() else b""
     if not now.startswith(kept.encode()):
         logger.warning("%s was damaged; its rows up to step %d are restored", run / METRICS, step)
     files.write_text(run / METRICS, kept)
+
+
+def refuse_strangers(path: Path) -> None:
+    """Refuse to remove a symbolic link, or a folder with a file that its sums do not name.
+
+    Raises:
+        ValueError: naming it.
+    """
+    strange = [path] if path.is_symlink() else []
+    for name in (sums.SUMS, MANIFEST):
+        if not strange and (path / name).is_file():
+            try:
+                values = json.loads((path / name).read_text("utf-8"))
+            except ValueError:
+                continue
+            names = values.get("files", values) if isinstance(values, dict) else ()
+            known = {Path(entry).name for entry in names} | {name}
+            if len(known) > 1:
+                strange = sums.strangers(path, known)
+    if strange:
+        raise ValueError(
+            f"{strange[0]}: no file of this run, and it stands where the run removes and writes;"
+            " move it away"
+        )
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def load_weights(model: torch.nn.Module, run: Path, state: Path) -> None:

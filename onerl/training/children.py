@@ -6,7 +6,9 @@ import contextlib
 import os
 import subprocess
 
-FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
+from onerl.parameters import FRONT_ENDS
+
+__all__ = ["FRONT_ENDS", "kill_group"]
 
 
 def kill_group(process: subprocess.Popen, number: int) -> None:

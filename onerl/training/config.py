@@ -1,4 +1,4 @@
-"""The recipe in TRL's words, with every default of TRL that differs from the paper set."""
+"""The recipe as TRL's configuration; every default of TRL that is not the paper's is set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,11 @@ OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw-8bit": "adamw_bnb_8bit"}
 
 
 def check_optimizer(recipe: Recipe) -> None:
-    """Raises ValueError when the recipe's optimiser needs a package that is not installed."""
+    """Refuse an optimiser whose package is not installed.
+
+    Raises:
+        ValueError: naming the package and how to install it.
+    """
     if recipe.optimizer == "adamw-8bit" and importlib.util.find_spec("bitsandbytes") is None:
         raise ValueError(
             "optimizer = 'adamw-8bit': needs the package bitsandbytes, which is not installed;"
@@ -28,7 +32,7 @@ def check_optimizer(recipe: Recipe) -> None:
 
 
 def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
-    """For one process of the run; `out` is the run's folder."""
+    """The configuration of one rank of the run; `out` is the run's folder."""
     updates, on_gpu = recipe.updates_per_step, torch.cuda.is_available()
     rollouts = recipe.prompts_per_step * recipe.num_generations
     return GRPOConfig(
@@ -50,7 +54,7 @@ def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
         beta=1.0,  # makes TRL score the reference, so that the KL is logged in every run;
         use_bias_correction_kl=False,  # its coefficient in the loss is the recipe's
         scale_rewards="none",  # advantages are scaled in _calculate_rewards
-        model_init_kwargs={"dtype": "float32"},
+        model_init_kwargs={"dtype": "float32", "trust_remote_code": False},
         bf16=on_gpu,
         activation_checkpointing=on_gpu,
         use_cpu=not on_gpu,
@@ -70,7 +74,7 @@ the rank (Schulman et al. 2025, "LoRA Without Regret"), so a rate can be kept wh
 
 
 def lora_config(recipe: Recipe) -> LoraConfig | None:
-    """The adapters that the recipe asks for, None for training every weight."""
+    """The LoRA adapters that the recipe asks for; None for training every weight."""
     if recipe.lora_rank == 0:
         return None
     from peft import LoraConfig

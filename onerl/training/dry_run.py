@@ -19,10 +19,10 @@ from typing import Any
 import yaml
 
 from onerl import models, problems
-from onerl.models import load_tokenizer, model_path
+from onerl.models import load_tokenizer, locate
 from onerl.parameters import params_folder
 from onerl.recipe import Recipe
-from onerl.runs.run import same_recipe
+from onerl.runs import claim
 from onerl.training import memory
 from onerl.training.rewards import check_reward, reward_source
 from onerl.training.rows import check_lengths, training_rows
@@ -31,7 +31,7 @@ from onerl.training.rows import check_lengths, training_rows
 def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
     """The report, and a line for each thing that is missing."""
     checks = Checks()
-    model = model_path(recipe)
+    model = locate(recipe.model).name
     shape = checks.shape(model)
     parts = [marked(recipe), work(recipe)]
     if shape is None:
@@ -78,6 +78,8 @@ def one_line(values: dict[str, Any]) -> str:
 
 
 def work(recipe: Recipe) -> str:
+    if recipe.method == "sft":
+        return f"the run: {recipe.steps:,} steps of fine-tuning on one solution, no rollouts\n"
     rollouts = recipe.prompts_per_step * recipe.num_generations
     tokens = rollouts * recipe.max_completion_length
     return (
@@ -145,7 +147,7 @@ class Checks:
 
         self.attempt(f"model {model}", lambda: models.check_model(model))
         try:
-            return memory.shape_of(AutoConfig.from_pretrained(model))
+            return memory.shape_of(AutoConfig.from_pretrained(model, trust_remote_code=False))
         except (OSError, ValueError):
             return None
 
@@ -177,8 +179,17 @@ class Checks:
             return f"{recipe.reward}, sha256 {sha[:12]}" if sha else recipe.reward
 
         self.attempt("tokenizer", read_tokenizer)
+
+        def solution() -> str:
+            from onerl.training import sft
+
+            (row,) = training_rows(recipe, tokenizer)
+            return repr(sft.solution(recipe, row["answer"]))
+
         self.attempt("examples", examples)
         self.attempt("reward", reward)
+        if recipe.method == "sft":
+            self.attempt("solution", solution)
         for name in recipe.benchmarks:
 
             def count(name=name) -> str:
@@ -208,7 +219,8 @@ def check_out(recipe: Recipe, out: Path, needed: float) -> str:
     place = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         raise OSError(f"out = {str(out)!r}: {place} may not be written; choose another with out")
-    same_recipe(out, recipe)
+    claim.check_folder(out)
+    claim.same_recipe(out, recipe)
     there = sum(path.stat().st_size for path in out.rglob("*") if path.is_file()) / memory.GB
     free = shutil.disk_usage(place).free / memory.GB
     if free < needed - there:

@@ -1,11 +1,12 @@
-"""The paper's loss, as functions of tensors (reference sections 2.2 and 2.3, from its code).
+"""The terms of the paper's loss, as functions of tensors (reference 2.2 and 2.3, from its code).
 
     loss = policy_loss * L_pg - entropy_coef * H + beta * L_kl
 
 Each term is a token mean inside a micro-batch, and the micro-batches are averaged by their number
 of sequences, as in the released code: `batches.token_weights` turns that into one weight per
-rollout. As a weighted sum over tokens, the loss can be computed exactly in chunks of any size and
-order, which need not be the micro-batches.
+rollout. So the loss is a weighted sum over tokens, exact in chunks of any size and order, which
+need not be the micro-batches. In the shapes below B is rollouts, T completion tokens, padded on the
+right; padding has weight 0.
 """
 
 from __future__ import annotations
@@ -14,33 +15,51 @@ import torch
 
 
 def group_advantages(rewards: torch.Tensor, group_size: int) -> torch.Tensor:
-    """(r - mean) / (std + 1e-6) per group of consecutive rewards, std with ddof 1.
+    """The advantage of each rollout: (r - mean) / (std + 1e-6) in its group, std with ddof 1.
 
-    `rewards` and the result have shape (groups * group_size,). In float64, and exactly 0 in a
-    group of equal rewards: the rounding error of a mean must not be divided by 1e-6.
+    Rewards of a group stand together. Computed in float64, and exactly 0 in a group of equal
+    rewards: the rounding error of a mean must not be divided by 1e-6.
+
+    Args:
+        rewards: (B,), with B a multiple of `group_size`.
+
+    Returns:
+        (B,), in the type of `rewards`.
+
+    Raises:
+        RuntimeError: B is not a multiple of `group_size`.
     """
-    groups = rewards.double().view(-1, group_size)
+    groups = rewards.double().view(-1, group_size)  # (B / G, G)
     centred = groups - groups.mean(1, keepdim=True)
     scaled = centred / (groups.std(1, keepdim=True) + 1e-6)
-    constant = (groups == groups[:, :1]).all(1, keepdim=True)
+    constant = (groups == groups[:, :1]).all(1, keepdim=True)  # (B / G, 1)
     return scaled.masked_fill(constant, 0.0).to(rewards.dtype).view_as(rewards)
 
 
 def policy_term(
     logps: torch.Tensor, old_logps: torch.Tensor, advantages: torch.Tensor, epsilon: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The clipped policy-gradient loss of each token, and whether its ratio was clipped.
+    """The clipped policy loss of each token, and whether its ratio was clipped.
 
-    Log-probabilities have shape (sequences, tokens), advantages (sequences,).
+    Args:
+        logps, old_logps: log-probabilities of the sampled tokens, (B, T).
+        advantages: (B,).
+        epsilon: the ratio is clipped to [1 - epsilon, 1 + epsilon].
+
+    Returns:
+        Two tensors (B, T), the second of bools.
     """
-    ratio = torch.exp(logps - old_logps)
-    advantages = advantages[:, None]
+    ratio = torch.exp(logps - old_logps)  # (B, T)
+    advantages = advantages[:, None]  # (B, 1)
     unclipped = -advantages * ratio
     clipped = -advantages * ratio.clamp(1 - epsilon, 1 + epsilon)
     return torch.max(unclipped, clipped), clipped > unclipped
 
 
 def kl_term(logps: torch.Tensor, ref_logps: torch.Tensor, clamp: float) -> torch.Tensor:
-    """The k3 estimate of the KL divergence from the reference at each token, clamped."""
+    """The k3 estimate of the KL from the reference at each token, clamped to [-clamp, clamp].
+
+    Log-probabilities and the result have shape (B, T).
+    """
     difference = ref_logps - logps
     return (torch.exp(difference) - difference - 1).clamp(-clamp, clamp)

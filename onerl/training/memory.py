@@ -1,8 +1,8 @@
-"""How much GPU memory and disk a run will take, from its recipe and the model's shape alone.
+"""Estimates GPU memory and disk of a run from its recipe and the model's shape alone.
 
-An estimate to choose a preset and a machine by, in decimal gigabytes, for one process that holds
-the whole model: the big tensors are counted, what allocators and kernels add is not. Checked on
-no GPU yet. Not counted: sharded weights, and the memory of an evaluation.
+To choose a preset and a machine by, in decimal gigabytes, for one process that holds the full
+model: the big tensors are counted, what allocators and kernels add is not. Checked on no GPU yet.
+Not counted: sharded weights, and the memory of an evaluation.
 
 A GPU is as full as its fuller phase. While rollouts are sampled it holds weights, moments and the
 engine; while the weights are updated, gradients and activations, and the engine only when it does
@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from onerl.models import model_path
+from onerl.models import locate
 from onerl.recipe import Recipe
 from onerl.rollouts.shared_prompt import CACHE_BYTES
 from onerl.runs import provenance
@@ -28,7 +28,7 @@ RUNTIME = 1.0  # GB: CUDA context, libraries, what a sleeping engine keeps
 
 @dataclass(frozen=True)
 class Shape:
-    """What of a model its memory depends on; sizes in numbers, not in bytes."""
+    """The sizes of a model that its memory depends on, in numbers, not in bytes."""
 
     parameters: int
     embedding: int
@@ -136,7 +136,7 @@ def check_room(recipe: Recipe, prompt: int) -> None:
     """
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(model_path(recipe)).get_text_config()
+    config = AutoConfig.from_pretrained(locate(recipe.model).name).get_text_config()
     positions = getattr(config, "max_position_embeddings", None)
     if positions and prompt + recipe.max_completion_length > positions:
         raise ValueError(
@@ -156,7 +156,7 @@ def check_room(recipe: Recipe, prompt: int) -> None:
 
 
 def disk(recipe: Recipe, shape: Shape) -> dict[str, float]:
-    """Gigabytes by part that the run's folder holds at its end; rollouts are a bound."""
+    """Gigabytes by part of the run's folder at its end; those of the rollouts are a bound."""
     trained = shape.adapters_per_rank * recipe.lora_rank or shape.parameters
     saved = math.ceil(recipe.steps / recipe.save_every)
     per_number = 2 if recipe.optimizer == "adamw-8bit" else 8

@@ -5,15 +5,16 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import TrainerCallback
 
-from onerl.runs import Run
-from onerl.training import sharding
+from onerl.runs import Run, files
+from onerl.runs.run import METRICS
+from onerl.training import processes, sharding
 
 STATUSES = ("ok", "no-answer", "unparseable", "timeout")  # counted in every row, even when 0
 
@@ -55,7 +56,7 @@ class UpdateNorm(TrainerCallback):
 
 
 def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
-    """The row of the update that `trainer` has just made; means over the rollouts of all processes.
+    """The row of the update that `trainer` has just made; means over the rollouts of all ranks.
 
     Collective. Lengths in tokens, entropy and KL in nats a token, times in seconds; update_norm
     and weight_norm are L2 norms over the weights that are trained.
@@ -72,7 +73,7 @@ def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
     reduced = {
         "completion_length": mask.sum(1).float().mean(),
         "truncated": 1 - (ended & (mask == 1)).any(1).float().mean(),
-        # one process that diverges shows in the mean, so that all of them stop
+        # one rank that diverges shows in the mean, so that all of them stop
         **{name: torch.tensor(value, device=mask.device) for name, value in norms.items()},
         **trainer.terms,
     }
@@ -107,13 +108,17 @@ def by_example(records) -> dict:
     return {"by_example": {k: sum(v) / len(v) for k, v in right.items()}}
 
 
-def not_finite(row: Mapping[str, Any]) -> list[str]:
-    """The names of the numbers of a row that are NaN or infinite."""
-    return [k for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)]
+def record(row: Mapping[str, Any], out: Path) -> None:
+    """Append a row to metrics.jsonl of the run in `out`, with null for a number that is not finite.
 
-
-def diverged(row: Mapping[str, Any], bad: Sequence[str], out: Path) -> str:
-    """What to say when a run stops: which numbers, what is kept, what to try."""
+    Raises:
+        ValueError: on every rank, when there is such a number: which, what is kept, what to try.
+    """
+    bad = [k for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)]
+    if processes.is_main():
+        files.append_jsonl(out / METRICS, {**row, **dict.fromkeys(bad)})
+    if not bad:
+        return
     named = ", ".join(f"{name} ({row[name]})" for name in bad)
     kept = Run(out).checkpoints[-1:]
     advice = (
@@ -121,7 +126,7 @@ def diverged(row: Mapping[str, Any], bad: Sequence[str], out: Path) -> str:
         if "reward" in bad
         else "a lower learning_rate or beta may help, in another folder"
     )
-    return (
+    raise ValueError(
         f"step {row['step']}: not finite: {named}; the run stops and saves nothing of this update,"
         f" its last checkpoint is of step {kept[0][0] if kept else 0}; {advice}"
     )

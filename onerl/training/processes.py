@@ -1,8 +1,8 @@
-"""Several processes of one run: the first one decides and writes, the others wait for its word.
+"""Several processes of one run: the main process (rank 0) decides and writes, the others wait.
 
 `accelerate launch -m onerl.train …` starts the same program once per GPU. What touches the run's
-folder (lock, checks, provenance, rewind, checkpoints, DONE) happens in the process of rank 0 alone;
-a refusal there ends all of them with its one message. With one process nothing here does anything.
+folder (lock, checks, provenance, rewind, checkpoints, DONE) happens in the main process alone; a
+refusal there ends all of them with its one message. With one process nothing here does anything.
 
 The folder must be one that all processes see: on several nodes, on a shared file system.
 """
@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import fcntl
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from onerl.runs import files
+from onerl.runs import claim
 
-PATIENCE = datetime.timedelta(hours=2)  # for one another's word; NCCL's own is 10 minutes
+PATIENCE = datetime.timedelta(hours=2)  # to wait for one another; NCCL's own is 10 minutes
 Result = TypeVar("Result")
 
 
@@ -28,19 +27,19 @@ def count() -> int:
     return int(os.environ.get("WORLD_SIZE", 1))
 
 
-def is_first() -> bool:
-    """Whether this is the process that decides and writes."""
+def is_main() -> bool:
+    """Whether this is the main process, of rank 0: it decides and writes."""
     return int(os.environ.get("RANK", 0)) == 0
 
 
-def on_first(action: Callable[[], Result]) -> Result:
-    """Run `action` in the first process alone; what it returns is returned in all of them.
+def on_main_process(action: Callable[[], Result]) -> Result:
+    """Run `action` in the main process alone, and return its result in every process.
 
     The others wait. All processes must call this, in the same order, as for any collective.
 
     Raises:
-        Exception: what `action` raised, in the first process.
-        SystemExit: in the others, silently: the first one says what is wrong.
+        Exception: what `action` raised, in the main process.
+        SystemExit: in the others, silently: the main process says what is wrong.
     """
     if count() == 1:
         return action()
@@ -48,7 +47,7 @@ def on_first(action: Callable[[], Result]) -> Result:
 
     _join()
     result = error = None
-    if is_first():
+    if is_main():
         try:
             result = action()
         except BaseException as raised:
@@ -90,26 +89,23 @@ def _join() -> None:
     import torch
     from accelerate import PartialState
 
-    # the first process may be busy for long: it reads a large checkpoint, or a slow disk fills
+    # the main process may be busy for long: it reads a large checkpoint, or a slow disk fills
     PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
 @contextlib.contextmanager
 def only_run(out: Path) -> Iterator[None]:
-    """Holds the folder's lock; the kernel lets go of it when the process ends, however it ends.
+    """Hold the folder's lock, which the main process does for all.
 
-    The first process of a run holds it for all.
+    Raises:
+        ValueError: the folder is no run's, or another process is training there.
+        OSError: the folder cannot be written.
     """
     with contextlib.ExitStack() as held:
 
-        def lock() -> None:
-            with files.named_errors(out):
-                out.mkdir(parents=True, exist_ok=True)
-                file = held.enter_context((out / ".lock").open("a"))
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ValueError(f"out = {str(out)!r}: another process is training there") from None
+        def hold() -> None:
+            claim.check_folder(out)
+            held.enter_context(claim.lock(out))
 
-        on_first(lock)
+        on_main_process(hold)
         yield

@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import logging
 import math
-import os
 import sys
 import time
 from typing import Any
 
 from transformers import TrainerCallback
 
+from onerl.parameters import watched
 from onerl.recipe import Recipe
 from onerl.runs import Run
 from onerl.runs.health import QUIET, Health, health_of
-from onerl.training.children import FRONT_ENDS
 
 AT_ONCE = ("non-finite", "collapsed", "update too large")  # others may be chance in a few steps
 LOOK = 5  # steps between two looks at the run's health, after the first ten
 REDRAW = 3  # seconds between two drawings of the live curve
 logger = logging.getLogger(__name__)
-
-
-def watched() -> bool:
-    """Whether a notebook's front end shows what this process displays."""
-    return bool(FRONT_ENDS & set(os.environ)) and "ipykernel" in sys.modules
 
 
 class Reporter(TrainerCallback):
@@ -88,7 +82,7 @@ class Reporter(TrainerCallback):
         if self.curve is not None:
             self.curve.draw()
         if self.progress and state.is_world_process_zero:
-            print(self.health, flush=True)
+            print(Run(args.output_dir).health, flush=True)
 
 
 class LiveCurve:
@@ -109,7 +103,7 @@ class LiveCurve:
         from onerl import plots
 
         self.drawn = time.monotonic()
-        picture = Image(plots.png(plots.live(self.rows, self.steps)))
+        picture = Image(plots.png(plots.live(self.rows, self.steps), dpi=100))
         if self.handle is None:
             self.handle = display(picture, display_id=True)
         else:

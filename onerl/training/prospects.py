@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from onerl.estimates import Interval, wilson
-from onerl.models import load_tokenizer, model_path
+from onerl.models import check_model, locate
 from onerl.problems import examples
 from onerl.recipe import Recipe
 from onerl.training.rows import check_lengths, training_rows
@@ -44,13 +44,15 @@ def sample(recipe: Recipe, n: int = 512) -> pd.DataFrame:
         raise ValueError(f"samples = {n}: must be at least 1")
     if len(examples(recipe.examples, recipe.world)) != 1:
         raise ValueError(f"examples = {recipe.examples!r}: one example is needed")
-    tokenizer = load_tokenizer(model_path(recipe))
+    model = locate(recipe.model)
+    check_model(model.name)
+    tokenizer = model.tokenizer
     rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
     (row,) = rows
     prompt = tokenizer(row["prompt"], add_special_tokens=False)["input_ids"]
     backend = recipe.backend if recipe.backend in ("auto", "torch", "vllm") else "auto"
-    sampler, rollouts = sampler_for(backend, model_path(recipe)), []
+    sampler, rollouts = sampler_for(backend, model), []
     while len(rollouts) < n:
         rollouts += sample_rows(
             sampler,
@@ -60,10 +62,9 @@ def sample(recipe: Recipe, n: int = 512) -> pd.DataFrame:
             first=len(rollouts),
             max_new_tokens=recipe.max_completion_length,
             temperature=recipe.temperature,
-            eos_ids={tokenizer.eos_token_id},
+            eos_ids=model.stops,
         )
-    if hasattr(sampler, "close"):
-        sampler.close()
+    sampler.close()
     texts = [tokenizer.decode(rollout.token_ids, skip_special_tokens=True) for rollout in rollouts]
     grades = grade_many([(text, row["answer"]) for text in texts])
     return pd.DataFrame(

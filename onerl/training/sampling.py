@@ -6,24 +6,26 @@ import torch
 from transformers import TrainerCallback
 
 from onerl.recipe import Recipe
+from onerl.rollouts import Sampler
 from onerl.rollouts.backends import backend_for
 from onerl.rollouts.shared_prompt import SharedPromptSampler
 
 
 class Closing(TrainerCallback):
-    """Gives an engine's memory back when training ends, for the evaluation that follows."""
+    """Gives the sampler's memory back when training ends, for the evaluation that follows."""
 
-    def __init__(self, sampler):
+    def __init__(self, sampler: Sampler):
         self.sampler = sampler
 
     def on_train_end(self, args, state, control, **_):
         self.sampler.close()
 
 
-def training_sampler(recipe: Recipe, policy: torch.nn.Module, trainer):
+def training_sampler(recipe: Recipe, policy: torch.nn.Module, trainer) -> Sampler | None:
     """The sampler of a trainer's `policy` that the recipe names; None: TRL's own generation.
 
-    Raises ValueError when the recipe's backend is not installed or does not suit the model.
+    Raises:
+        ValueError: the recipe's backend is not installed or does not suit the model.
     """
     backend = backend_for(recipe.backend, recipe.model)
     if backend == "transformers":

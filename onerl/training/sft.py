@@ -1,43 +1,38 @@
-"""Supervised fine-tuning on one solved example: what a run is that needs no reward.
+"""Supervised fine-tuning on one solved example: `method: sft`, a run that needs no reward.
 
-    run = sft.train(recipe, sft.solution_for(problem, seed=0))
-    evaluate(run.checkpoints[-1])                       # its folder is like that of any run
+    run = onerl.train(Recipe.load("tiny", method="sft"))
 
 TRL's `SFTTrainer` on the prompt of the example and the text of one solution, with the loss on the
-solution alone. Of the recipe it reads model, prompt, examples, suffix, label, steps, save_every,
-learning_rate, weight_decay, max_grad_norm, threads and seed; all else belongs to reinforcement
-learning. A step sees the pair once, since copies of it have the same gradient. Nothing is random
-but the choice of the text, so in the embedded world a seed stands for another careful writing of
-the same solution. Of pi1's counterpart there are four: seeds 0 to 3.
+solution alone. A step sees the pair once, since copies of it have the same gradient. What belongs
+to rollouts, rewards and their loss in a recipe is not read. Nothing is random but the choice of the
+text, so in the embedded world a seed stands for another careful writing of the same solution. Of
+pi1's counterpart there are four: seeds 0 to 3.
 
-The folder has recipe.yaml, solution.txt, provenance, metrics.jsonl, checkpoints and DONE. A run
-that was killed begins again: it is short. Not covered: several examples, several solutions.
+The folder is that of any run, without rollouts and with solution.txt. Not covered: several
+examples, several solutions, resuming under DeepSpeed.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from pathlib import Path
 
-from onerl import runs
-from onerl.models import family_of, load_tokenizer, model_path
+import torch
+from datasets import Dataset, disable_progress_bars
+from transformers import PrinterCallback
+from trl import SFTConfig, SFTTrainer
+
 from onerl.problems import Problem, examples
-from onerl.problems.prompts import prompt_for
 from onerl.problems.released import PI1
 from onerl.recipe import Recipe
-from onerl.runs import files, provenance
-from onerl.training import checkpoints
-from onerl.training.processes import only_run
+from onerl.runs import files
+from onerl.training import metrics, processes
+from onerl.training.config import OPTIMIZERS, lora_config
+from onerl.training.trainer import OneShotTrainer
 from onerl.verifier import verify
 from onerl.world import EMBEDDED, World, corpus
 
 DRAWN = 200  # careful writings of an exercise, among which a seed chooses
-FIELDS = (
-    *("model", "prompt", "examples", "suffix", "label", "steps", "save_every", "seed"),
-    *("learning_rate", "weight_decay", "max_grad_norm"),
-)
 PI1_SOLUTION = (
     "The pressure P varies jointly as the area A and the cube of the velocity V, so"
     " P = k A V^3 for some constant k. When V = 8 and A = 2, P = 4, so 4 = k * 2 * 8^3 = 1024 k,"
@@ -65,108 +60,94 @@ def solution_for(problem: Problem, seed: int = 0, world: World = EMBEDDED) -> st
     return texts[seed % len(texts)]
 
 
-def train(recipe: Recipe, solution: str, out: str | Path | None = None) -> runs.Run:
-    """Fine-tune on the recipe's example and this solution; blocks until done.
+def solution(recipe: Recipe, answer: str) -> str:
+    """The text that a run of this recipe learns.
 
     Args:
-        out: the run's folder; None: `outputs/sft-<hash>`.
+        answer: the label of the recipe's example.
 
     Raises:
-        ValueError: the recipe names several examples, the solution does not end in the label, or
-            the folder holds another run.
+        ValueError: the recipe has several examples, no solution of its example is known, or the
+            solution does not end in the label.
     """
     problems = examples(recipe.examples, recipe.world)
     if len(problems) != 1:
         raise ValueError(f"examples = {recipe.examples!r}: {len(problems)} examples, one is needed")
-    answer = recipe.label or problems[0].answer
-    if not verify(solution, answer):
-        raise ValueError(f"solution = {solution!r}: its boxed answer is not the label {answer!r}")
-    run = runs.Run(out if out is not None else runs.outputs_folder() / _name(recipe, solution))
-    with only_run(run.path):
-        _same(run, recipe, solution)
-        if not run.done:
-            _train(run, recipe, problems[0], solution)
-    return run
+    text = recipe.solution or solution_for(problems[0], recipe.seed, recipe.world)
+    if not verify(text, answer):
+        raise ValueError(f"solution = {text!r}: its boxed answer is not the label {answer!r}")
+    return text
 
 
-def _name(recipe: Recipe, solution: str) -> str:
-    values = recipe.model_dump(mode="json", include=set(FIELDS)) | {"solution": solution}
-    return "sft-" + hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+class SolutionTrainer(SFTTrainer):
+    """Fine-tunes `model` (a folder or hub id) on a solution of the one row of `examples`.
 
+    Writes metrics.jsonl, checkpoints/ and state/ into the folder `out`, as `OneShotTrainer` does.
 
-def _same(run: runs.Run, recipe: Recipe, solution: str) -> None:
-    """Refuses a folder that holds a run of another kind, or of another recipe or solution."""
-    if not (run.path / "recipe.yaml").exists():
-        return
-    kept = run.path / "solution.txt"
-    if not kept.exists() or _name(run.recipe, kept.read_text("utf-8")) != _name(recipe, solution):
-        raise ValueError(f"out = {str(run.path)!r}: holds another run; choose another folder")
+    Raises:
+        ValueError: see `solution`; or the folder's run has learned another text so far.
+    """
 
+    def __init__(self, recipe: Recipe, model: str, examples, out: Path):
+        disable_progress_bars()  # several for one example
+        self.out, on_gpu = Path(out), torch.cuda.is_available()
+        (row,) = examples
+        text = solution(recipe, row["answer"])
+        processes.on_main_process(lambda: self._keep(text))
+        super().__init__(
+            model=str(model),
+            args=SFTConfig(
+                output_dir=str(out),
+                seed=recipe.seed,
+                max_steps=recipe.steps,
+                per_device_train_batch_size=1,
+                learning_rate=recipe.learning_rate,
+                lr_scheduler_type="constant",
+                optim=OPTIMIZERS[recipe.optimizer],
+                weight_decay=recipe.weight_decay,
+                max_grad_norm=recipe.max_grad_norm,
+                max_length=None,
+                model_init_kwargs={"dtype": "float32", "trust_remote_code": False},
+                bf16=on_gpu,
+                activation_checkpointing=on_gpu,
+                use_cpu=not on_gpu,
+                logging_steps=1,
+                logging_nan_inf_filter=False,
+                save_strategy="steps",
+                save_steps=recipe.save_every,
+                report_to="none",
+                disable_tqdm=True,
+            ),
+            train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": text}]),
+            peft_config=lora_config(recipe),
+        )
+        self.remove_callback(PrinterCallback)
 
-def _train(run: runs.Run, recipe: Recipe, problem: Problem, solution: str) -> None:
-    import torch
-    from datasets import Dataset, disable_progress_bars
-    from transformers import PrinterCallback
-    from transformers.utils.logging import disable_progress_bar
-    from trl import SFTConfig, SFTTrainer
+    def _keep(self, text: str) -> None:
+        file = self.out / "solution.txt"
+        if file.exists() and file.read_text("utf-8") != text:
+            raise ValueError(f"{file}: the run has learned another text; choose another folder")
+        files.write_text(file, text)
 
-    disable_progress_bars()  # several for one example
-    disable_progress_bar()
-    tokenizer = load_tokenizer(model_path(recipe))
-    family = family_of(recipe.model if recipe.prompt == "auto" else recipe.prompt)
-    prompt = prompt_for(problem.question, family, "train", tokenizer, recipe.suffix)
-    files.write_text(run.path / "solution.txt", solution)
-    provenance.write_provenance(run.path, recipe, [prompt])
-    checkpoints.rewind(run.path, 0, None)
-    if recipe.threads is not None:
-        torch.set_num_threads(recipe.threads)
-    on_gpu = torch.cuda.is_available()
-    trainer = SFTTrainer(
-        model=model_path(recipe),
-        args=SFTConfig(
-            output_dir=str(run.path),
-            seed=recipe.seed,
-            max_steps=recipe.steps,
-            per_device_train_batch_size=1,
-            learning_rate=recipe.learning_rate,
-            lr_scheduler_type="constant",
-            weight_decay=recipe.weight_decay,
-            max_grad_norm=recipe.max_grad_norm,
-            max_length=None,
-            model_init_kwargs={"dtype": "float32"},
-            bf16=on_gpu,
-            activation_checkpointing=on_gpu,
-            use_cpu=not on_gpu,
-            logging_steps=1,
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        ),
-        train_dataset=Dataset.from_list([{"prompt": prompt, "completion": solution}]),
-        processing_class=tokenizer,
-        callbacks=[_writer(run, recipe)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    checkpoints.save_checkpoint(run.path, 0, trainer.model, tokenizer)
-    trainer.train()
-    files.write_text(run.path / "DONE", "")
+    def log(self, logs, start_time=None):
+        """A row of metrics.jsonl per step: step, loss, grad_norm, token accuracy, rate.
 
+        Raises ValueError when a number of it is not finite; nothing of the step is saved.
+        """
+        super().log(logs, start_time)  # adds the accuracy
+        if "loss" in logs:
+            names = ("loss", "grad_norm", "mean_token_accuracy", "learning_rate")
+            row = {"step": self.rollout_step, **{name: logs[name] for name in names}}
+            metrics.record(row, self.out)
 
-def _writer(run: runs.Run, recipe: Recipe):
-    from transformers import TrainerCallback
+    # Checkpoints and resume are those of any run.
+    _save_checkpoint = OneShotTrainer._save_checkpoint
+    _load_from_checkpoint = OneShotTrainer._load_from_checkpoint
+    _load_optimizer_and_scheduler = OneShotTrainer._load_optimizer_and_scheduler
 
-    class Writer(TrainerCallback):
-        """A row of metrics per step, and a checkpoint every `save_every`."""
+    @property
+    def rollout_step(self) -> int:
+        return self.state.global_step
 
-        def on_log(self, args, status, control, logs=None, **_):
-            if "loss" in logs:
-                names = ("loss", "grad_norm", "mean_token_accuracy", "learning_rate")
-                row = {"step": status.global_step, **{name: logs[name] for name in names}}
-                files.append_jsonl(run.path / "metrics.jsonl", row)
-
-        def on_step_end(self, args, status, control, model=None, processing_class=None, **_):
-            step = status.global_step
-            if step % recipe.save_every == 0 or step == recipe.steps:
-                checkpoints.save_checkpoint(run.path, step, model, processing_class)
-
-    return Writer()
+    def _save_rollouts(self, step: int) -> None:
+        """There are none."""

@@ -73,7 +73,7 @@ class OneShotTrainer(GRPOTrainer):
         self.remove_callback(PrinterCallback)
         policy = plain(self.accelerator.unwrap_model(self.model))
         self.vocabulary = policy.config.get_text_config().vocab_size
-        self.sharded = sharding.is_sharded(self.accelerator)
+        self.sharded = sharding.is_fsdp(self.accelerator)
         sharding.check(recipe, self.accelerator)
         self.own_sampler = sampling.training_sampler(recipe, policy, self)
 
@@ -109,7 +109,7 @@ class OneShotTrainer(GRPOTrainer):
                 prompt_ids, images, multimodal_fields, num_generations, has_tool_images
             )
         else:
-            backends.refresh(self.own_sampler, self.model)
+            self.own_sampler.sync(self.model)
             sampled = backends.sample_rows(
                 self.own_sampler,
                 prompt_ids,
@@ -134,13 +134,13 @@ class OneShotTrainer(GRPOTrainer):
     # -- scoring --------------------------------------------------------------------------------
 
     def _score(self, model, prompt, completions, mask):
-        """Log-probabilities and entropies, shape (n, C), of n completions of one prompt.
+        """Log-probabilities and entropies, (B, T), of B completions of one prompt.
 
-        `prompt` has shape (P,), completions and mask (n, C), padded on the right. The entropies
-        are None for the reference model.
+        `prompt` is (P,), completions and mask (B, T), padded on the right. The entropies are None
+        for the reference model.
         """
         cache, head = None, prompt
-        # checkpointing forbids a cache, and cut weights are whole only inside a call of `model`
+        # checkpointing forbids a cache; sharded weights are gathered only inside a call of `model`
         if len(prompt) > 1 and not self.args.gradient_checkpointing and not self.sharded:
             cache, head = DynamicCache(), prompt[-1:]
             backbone = self.accelerator.unwrap_model(model).get_decoder()
@@ -185,7 +185,7 @@ class OneShotTrainer(GRPOTrainer):
     # -- one update -----------------------------------------------------------------------------
 
     def training_step(self, model, inputs, num_items_in_batch=None):
-        """Backward through one update, chunk by chunk; returns the loss."""
+        """Rollouts if none are left, then backward through one update; returns the loss, ()."""
         self.started, self.terms = time.perf_counter(), defaultdict(float)
         if self._step % self.args.steps_per_generation == 0:
             self.seconds = {"rollout": 0.0}
@@ -201,14 +201,14 @@ class OneShotTrainer(GRPOTrainer):
         return total
 
     def backward(self, model, batch) -> torch.Tensor:
-        """Add the gradient of the loss of `batch` to the parameters; returns the loss.
+        """Adds the gradient of the loss of `batch` to the parameters; returns the loss, ().
 
-        Rollouts whose gradient is zero (no advantage, and neither KL nor entropy in the loss) are
-        only scored for the metrics.
+        `batch` has ids and masks of prompts (B, P) and completions (B, T), log-probabilities
+        (B, T) and advantages (B,). Rollouts without a gradient are only scored for the metrics.
         """
         recipe, mask = self.recipe, batch["completion_mask"]
         batch = {**batch, "weights": self._token_weights(batch)}
-        learns = (batch["advantages"] != 0) & (recipe.policy_loss != 0)
+        learns = (batch["advantages"] != 0) & (recipe.policy_loss != 0)  # (B,)
         learns |= recipe.beta != 0 or recipe.entropy_coef != 0 or self.accelerator.num_processes > 1
         total = torch.zeros((), device=mask.device)
         plan = [
@@ -245,7 +245,7 @@ class OneShotTrainer(GRPOTrainer):
         return total
 
     def _token_weights(self, batch) -> torch.Tensor:
-        """Of the rollouts of this process; the micro-batches are packed from those of all."""
+        """For this rank's rollouts, (B,); the micro-batches are packed from those of all ranks."""
         keys = ("prompt_ids", "prompt_mask", "completion_ids", "completion_mask")
         columns = [batch[key].sum(1) for key in keys[1::2]]
         columns += [fingerprints(*(batch[key] for key in keys))]
@@ -255,14 +255,14 @@ class OneShotTrainer(GRPOTrainer):
         weights = token_weights(prompts, completions, self.recipe.micro_batch_tokens, rows)
         mine = len(columns[0])
         weights = weights[self.accelerator.process_index * mine :][:mine]
-        # gradients are averaged over processes
+        # gradients are averaged over ranks
         return torch.tensor(weights, device=columns[0].device) * self.accelerator.num_processes
 
     def _compute_loss(self, model, inputs):
-        """The chunk's share of the loss, the terms added to `self.terms`."""
+        """The chunk's share of the loss, (); adds each term to `self.terms`."""
         recipe, mask = self.recipe, inputs["completion_mask"]
         logps, entropies = self._score(model, inputs["prompt"], inputs["completion_ids"], mask)
-        weights = inputs["weights"][:, None] * mask
+        weights = inputs["weights"][:, None] * mask  # (B, T)
         old = inputs.get("old_per_token_logps", logps.detach())
         policy, clipped = loss.policy_term(logps, old, inputs["advantages"], recipe.epsilon)
         kl = loss.kl_term(logps, inputs["ref_per_token_logps"], recipe.kl_clamp)
@@ -286,12 +286,12 @@ class OneShotTrainer(GRPOTrainer):
     def _get_grad_norm(self, model, grad_norm=None):
         """A gradient that is not finite ends the run before the optimiser uses it."""
         norm = torch.tensor(float(super()._get_grad_norm(model, grad_norm)))
-        # the same in all processes, unless one of them has diverged: then all of them stop
+        # the same on all ranks, unless one of them has diverged: then all of them stop
         norm = self.accelerator.reduce(norm.to(self.accelerator.device), "mean").item()
         if not math.isfinite(norm):
             self.update_norm.value = 0.0
-            loss = self.accelerator.reduce(self._tr_loss, "mean").item()
-            self.log({"loss": loss, "grad_norm": norm, "learning_rate": self._get_learning_rate()})
+            logs = {"grad_norm": norm, "learning_rate": self._get_learning_rate()}
+            self.log({"loss": self.accelerator.reduce(self._tr_loss, "mean").item(), **logs})
         return norm
 
     # -- records --------------------------------------------------------------------------------
@@ -299,16 +299,12 @@ class OneShotTrainer(GRPOTrainer):
     def log(self, logs, start_time=None):
         """A row of metrics.jsonl per update; TRL's own metrics go to its log as ever.
 
-        Raises ValueError, in every process, when a number of the row is not finite: the row is
-        written first, with null for it, and nothing of the update is saved.
+        Raises ValueError, on every rank, when a number of the row is not finite; nothing of the
+        update is saved.
         """
         if "loss" in logs:
             row = metrics.row(self, logs)
-            bad = metrics.not_finite(row)
-            if self.is_world_process_zero():
-                files.append_jsonl(self.out / "metrics.jsonl", row | dict.fromkeys(bad))
-            if bad:
-                raise ValueError(metrics.diverged(row, bad, self.out))
+            metrics.record(row, self.out)
             logs.update(row)
             for name in row:  # TRL's "reward" is the mean advantage here
                 self._metrics["train"].pop(name, None)
@@ -319,8 +315,8 @@ class OneShotTrainer(GRPOTrainer):
     def _save_checkpoint(self, model, trial):
         """Whole or invisible, in the layout of a run folder instead of TRL's."""
         step, policy = self.rollout_step, self.accelerator.unwrap_model(self.model)
-        weights = sharding.whole_weights(policy, self.accelerator)
-        moments = sharding.whole_moments(policy, self.optimizer, self.accelerator)
+        weights = sharding.gathered_weights(policy, self.accelerator)
+        moments = sharding.gathered_moments(policy, self.optimizer, self.accelerator)
 
         def write() -> None:
             metrics.check_state(step, weights or policy.state_dict(), moments)
@@ -328,7 +324,7 @@ class OneShotTrainer(GRPOTrainer):
             checkpoints.save_checkpoint(self.out, step, policy, self.processing_class, weights)
             checkpoints.save_state(self.out, step, policy, moments, self.state)
 
-        processes.on_first(write)
+        processes.on_main_process(write)
 
     def _save_rollouts(self, step: int) -> None:
         logs = self._logs

@@ -149,7 +149,7 @@ def _relation_region(node: Node) -> list | None:
     if len(sides) != 2:
         return None
     (left, right), sign = sides, signs[0]
-    if (_is_variable(right) and not _is_variable(left)) or _absolute(right):
+    if _is_variable(right) and not _is_variable(left) or _absolute(right):
         left, right, sign = right, left, FLIPPED.get(sign, "")
     if _is_variable(right):
         return None

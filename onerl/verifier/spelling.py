@@ -38,8 +38,7 @@ _SURE_GROUPS = re.compile(
 _MAYBE_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,])")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 _CLOCK = re.compile(
-    r"(:\d\d)\s*\\?,?\s*(?:\\(?:text|mathrm)\s*\{\s*([ap])\.?\s?m\b\.?\s*\}|([ap])\.?\s?m\b\.?)",
-    re.I,
+    r"(:\d\d)\s*\\?,?\s*(?:\\(?:text|mathrm)\s*\{\s*([ap])\.?\s?m\b\.?\s*\}|([ap])\.?\s?m\b\.?)", re.I
 )
 _TRAILING = ".,;:。．"
 _MARKDOWN = re.compile(r"(\*\*|__|\*|`+|['\"“])([^*`_'\"]+)(?:\1|”)")
@@ -55,9 +54,7 @@ _LONE_CELL = re.compile(
     r"\\begin\{(array|aligned|align\*?|gathered|tabular)\}(?:\{[lcr|]*\})?([^&\\]*)\\end\{\1\}"
 )
 # twenty-one, three-eighths, light-years
-_HYPHEN = re.compile(
-    r"(?i)(?<=ty)-(?=[a-z])|(?<=[a-z]{3})-(?=(?:hal(?:f|ves)|thirds?|[a-z]+ths?|quarters?|years?)\b)"
-)
+_HYPHEN = re.compile(r"(?i)(?<=ty)-(?=[a-z])|(?<=[a-z]{3})-(?=(?:hal(?:f|ves)|thirds?|[a-z]+ths?|quarters?|years?)\b)")
 _APOSTROPHES = re.compile(r"(?<![\d.'])(\d{1,3}(?:'\d{3})+)(?![\d'])")
 
 

@@ -42,9 +42,9 @@ _SYNONYMS = {
         "sin", "cos", "tan", "cot", "sec", "csc", "sinh", "cosh", "tanh")},
     "varphi": "phi", "varepsilon": "epsilon", "vartheta": "theta", "implies": "Rightarrow",
     "bigcup": "cup", "backslash": "setminus", "smallsetminus": "setminus",
-    **dict.fromkeys(("ldots", "cdots", "hdots", "dotsc", "dotsb"), "dots"),
+    **{name: "dots" for name in ("ldots", "cdots", "hdots", "dotsc", "dotsb")},
     "lg": "log10", "degree": "circ", "degrees": "circ",
-    "imaginaryI": "i", "pounds": "£", "euro": "€", "bmod": "mod", **dict.fromkeys(("rightarrow", "longrightarrow", "Longrightarrow", "mapsto"), "Rightarrow"),
+    "imaginaryI": "i", "pounds": "£", "euro": "€", "bmod": "mod", **{name: "Rightarrow" for name in ("rightarrow", "longrightarrow", "Longrightarrow", "mapsto")},
     "qquad": "quad",
 }  # fmt: skip
 _DROPPED = frozenset(
@@ -109,7 +109,7 @@ _SIMPLE = {
     **{name: ("open", name) for name in ("lfloor", "lceil")},
     **{name: ("close", name) for name in ("rfloor", "rceil")},
     **{name: ("op", name) for name in "|:/"},
-    **dict.fromkeys("Rightarrow therefore because iff Leftrightarrow".split(), ("op", "=>")),
+    **{name: ("op", "=>") for name in "Rightarrow therefore because iff Leftrightarrow".split()},
 }  # fmt: skip
 _BRACKETS = {"(": "open", "[": "open", "{": "open", ")": "close", "]": "close", "}": "close"}
 

@@ -49,9 +49,7 @@ _KINDS = frozenset(
     "square odd even ordered unordered respectively following satisfying largest smallest greatest "
     "least common minimal maximal minimum maximum".split()
 )
-_BEFORE = _SMALL | frozenset(
-    "for all every any we get have obtain find at equals when he she they i".split()
-)
+_BEFORE = _SMALL | frozenset("for all every any we get have obtain find at equals when he she they i".split())
 _AFTER = _SMALL | frozenset("on at from for per were was".split())
 _NEVER_AFTER = frozenset("negative only-if least square odd even".split()) - {"square"}
 _SHADES = frozenset("positive negative least maximum minimum".split())  # only with a thing behind
@@ -223,9 +221,9 @@ def without_nouns(tokens: list[Token]) -> list[Token]:
     if kept[-1].text == ")" and end > 2:  # (exact), (nine)
         start = next((i for i in range(end) if matching(kept, i) == end - 1), 0)
         said = kept[start + 1 : end - 1]
-        if (start and all(_may_stand(token, _AFTER) for token in said)) or (
-            start == 1 and [t.text for t in said] == [kept[0].text]
-        ):
+        if start and all(_may_stand(token, _AFTER) for token in said):
+            end = start
+        elif start == 1 and [t.text for t in said] == [kept[0].text]:
             end = start
     while end > 0 and _may_stand(kept[end - 1], _AFTER):
         end -= 1
@@ -278,7 +276,7 @@ def without_remarks(tokens: list[Token]) -> tuple[list[Token], frozenset[str]]:
 
 def _opens(tokens: list[Token], at: int) -> bool:
     token = tokens[at]
-    if (token.kind == "word" and token.text.lower() in _OPENERS) or token.text == "forall":
+    if token.kind == "word" and token.text.lower() in _OPENERS or token.text == "forall":
         return True
     if token.kind == "letter" and tokens[at - 1].text == ",":  # , k integer
         rest = tokens[at + 1 :]
