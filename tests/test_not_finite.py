@@ -55,8 +55,8 @@ def check_stopped(run, step, kind):
     for _, folder in run.checkpoints:
         weights = load_file(folder / "model.safetensors")
         assert all(torch.isfinite(tensor).all() for tensor in weights.values())
-    found = checkpoints.newest_whole(run.path)
-    assert (found[0] if found else 0) == saved[-1]
+    states = checkpoints.whole_states(run.path)
+    assert (states[0][0] if states else 0) == saved[-1]
     rows = strict_rows(run)
     assert [row["step"] for row in rows] == list(range(1, step + 1))
     if not kind.startswith("moment"):
@@ -106,6 +106,28 @@ def test_what_one_process_meets_ends_all_of_them(recipe, tmp_path, kind, rank):
     assert together(train_poisoned_in_one_line, *arguments) == [1, 1]
     assert "not finite" in (said / "rank-0").read_text()
     check_stopped(Run(tmp_path / "run"), 2, kind)
+
+
+def test_fine_tuning_is_guarded_as_well(recipe, tmp_path, monkeypatch):
+    from onerl.training.sft import SolutionTrainer
+
+    compute = SolutionTrainer.compute_loss
+
+    def spoilt(self, *arguments, **others):
+        found = compute(self, *arguments, **others)
+        factor = float("nan") if self.state.global_step == 2 else 1.0
+        return found[0] * factor if isinstance(found, tuple) else found * factor
+
+    monkeypatch.setattr(SolutionTrainer, "compute_loss", spoilt)
+    solved = recipe.replace(method="sft", solution="1+1 is \\boxed{2}.")
+    with pytest.raises(ValueError, match=r"^step 3: not finite: loss "):
+        onerl.train(solved, tmp_path, progress=False)
+    run = Run(tmp_path)
+    assert [step for step, _ in run.checkpoints] == [0, 2]
+    assert strict_rows(run)[-1]["loss"] is None
+    assert run.health.verdict == "non-finite"
+    monkeypatch.undo()
+    assert onerl.train(solved, tmp_path, progress=False).health.verdict == "healthy"
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

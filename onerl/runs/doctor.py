@@ -6,7 +6,7 @@ Prints a line per cause, and exits with status 1; with 0 and the verdict when th
 whose reward has saturated is), with 2 when the folder holds no run. Only reads, and needs neither
 the model nor a GPU, so it can look at a run that is being trained. It knows what a run's metrics
 show (`onerl.runs.health`), why nothing was rewarded, and what keeps a run from going on. Not
-covered: whether files are as they were written.
+covered: whether files are as they were written, which `Run.verify` says.
 """
 
 from __future__ import annotations
