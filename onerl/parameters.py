@@ -11,13 +11,25 @@ import ast
 import contextlib
 import difflib
 import os
+import reprlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+)
+from pydantic_core import PydanticCustomError
+
+LONGEST = 100  # characters of a wrong value that a message shows
 
 FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
 
@@ -83,7 +95,24 @@ def _text(value: Any) -> Any:
     """Numbers become the text that was meant: papermill turns `-p label 12.8` into a float."""
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError("not text")
-    return str(value)
+    if value in (float("inf"), -float("inf")) or value != value:
+        raise _refusal("not a finite number")
+    text = str(value)
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise _refusal("half of a surrogate pair is no character")
+    return text
+
+
+def _answer(text: str) -> str:
+    """NaN in a file of parameters is a value that is missing, not the answer to a problem."""
+    if text.strip().lstrip("+-.").casefold() == "nan":
+        raise _refusal("NaN is no answer")
+    return text
+
+
+def _refusal(reason: str) -> PydanticCustomError:
+    """For what the type of a field does not tell; `explained` shows the reason."""
+    return PydanticCustomError("refusal", "{reason}", {"reason": reason})
 
 
 def _flag(value: Any) -> Any:
@@ -98,10 +127,17 @@ def _flag(value: Any) -> Any:
 def _own_example(value: Any) -> Any:
     """A name, or one problem of the user's own as {problem, answer}."""
     if not isinstance(value, Mapping):
-        return _text(value)
+        return _filled(value)
     if set(value) != {"problem", "answer"}:
         raise ValueError("a problem of your own has exactly the keys problem and answer")
-    return {key: _text(value[key]) for key in ("problem", "answer")}
+    return {"problem": _filled(value["problem"]), "answer": _answer(_filled(value["answer"]))}
+
+
+def _filled(value: Any) -> str:
+    text = _text(value)
+    if not text.strip():
+        raise _refusal("it is empty")
+    return text
 
 
 def _names(value: Any) -> Any:
@@ -109,13 +145,30 @@ def _names(value: Any) -> Any:
     return tuple(value.split(",")) if isinstance(value, str) else value
 
 
+def _listed(value: Any) -> Any:
+    """One value stands for a list of one: `-p seeds 3`, `-p arms "row 5"`."""
+    return (value,) if isinstance(value, str | int | float) else value
+
+
+def _different(values: tuple) -> tuple:
+    for value in values:
+        if values.count(value) > 1:
+            raise _refusal(f"{value!r} is there twice")
+    return values
+
+
 Whole = Annotated[int, BeforeValidator(whole)]
-Positive = Annotated[int, Field(ge=1), BeforeValidator(whole)]
-Real = Annotated[float, BeforeValidator(_real), Field(allow_inf_nan=False)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(whole)]
+Threads = Annotated[int, Field(ge=1, le=1024), BeforeValidator(whole)]
+Real = Annotated[float, Field(allow_inf_nan=False, le=1_000_000), BeforeValidator(_real)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
+Label = Annotated[Text, AfterValidator(_answer)]
 OwnExample = Annotated[str | dict[str, str], BeforeValidator(_own_example)]
-Names = BeforeValidator(_names)
+Names = Field(min_length=1), AfterValidator(_different), BeforeValidator(_names)
+NameList = Annotated[tuple[Text, ...], *Names]
+Seeds = Annotated[tuple[Whole, ...], Field(min_length=1), BeforeValidator(_listed)]
+Arms = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_listed)]
 
 
 class _TextNumbers(yaml.SafeLoader):
@@ -216,6 +269,38 @@ def notebook_parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def known_parameters(
+    namespace: MutableMapping[str, Any], known: Iterable[str], kinds: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The parameters of a notebook, checked before any work; papermill only warns of unknown ones.
+
+    Args:
+        namespace: the notebook's `globals()`; values of its own parameters are replaced by those
+            of the right type.
+        known: the names of all parameters that it has.
+        kinds: the types of its own ones, such as {"curve_points": Positive}.
+
+    Raises:
+        RecipeError: a parameter is unknown, or an own one's value is not allowed: a line for each
+            names it, and what is allowed.
+    """
+    given, known = notebook_parameters(namespace), sorted(set(known))
+    for name in given:
+        if name not in known:
+            raise RecipeError(
+                f"unknown parameter {name} = {shown(given[name])}{nearest(name, known)};"
+                f" allowed: {', '.join(known)}"
+            )
+    fields = {name: (kind, ...) for name, kind in kinds.items() if name in given}
+    model = create_model("Own", __config__=ConfigDict(protected_namespaces=()), **fields)
+    try:
+        own = dict(model(**{name: given[name] for name in fields}))
+    except ValidationError as error:
+        raise RecipeError(explained(error, model)) from None
+    namespace.update(own)
+    return {**given, **own}
+
+
 def _assigned(cell: str) -> list[str]:
     """Names that a cell of literal assignments sets; none if it does anything else."""
     names = []
@@ -244,15 +329,28 @@ def explained(error: ValidationError, model: type[BaseModel]) -> str:
         elif problem["type"] == "extra_forbidden":
             known = model.model_fields
             line = (
-                f"unknown field {name} = {problem['input']!r}{nearest(name, known)};"
-                f" fields: {', '.join(known)}"
+                f"unknown field {name[:LONGEST]} = {shown(problem['input'])}"
+                f"{nearest(name[:LONGEST], known)}; fields: {', '.join(known)}"
             )
         else:
             where = "".join(f"[{part}]" for part in problem["loc"][1:] if isinstance(part, int))
-            line = f"{name}{where} = {problem['input']!r}: {allowed(name, model)}"
+            line = f"{name}{where} = {shown(problem['input'])}: {allowed(name, model)}"
+            if problem["type"] == "refusal":
+                line += f"; {problem['msg']}"
         if line not in lines:
             lines.append(line)
     return "\n".join(lines)
+
+
+def shown(value: Any) -> str:
+    """`repr` for a message: of a huge value its beginning; never its whole work."""
+    brief = reprlib.Repr()
+    brief.maxlevel, brief.maxdict, brief.maxlist, brief.maxtuple = 3, 4, 8, 8
+    brief.maxstring = brief.maxother = brief.maxlong = LONGEST
+    try:
+        return brief.repr(value)[: 4 * LONGEST]
+    except ValueError:  # Python does not write out an int of over 4,300 digits
+        return f"<{type(value).__name__}, too long to show>"
 
 
 def allowed(name: str, model: type[BaseModel]) -> str:
@@ -268,7 +366,8 @@ def _in_words(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         return "one of " + ", ".join(schema["enum"])
     if schema["type"] == "array":
-        return f"a list with each entry {_in_words(schema['items'])}"
+        several = "a list of at least one" if "minItems" in schema else "a list"
+        return f"{several} with each entry {_in_words(schema['items'])}"
     nouns = {
         "integer": "a whole number",
         "boolean": "true or false",
@@ -283,5 +382,5 @@ def _in_words(schema: Mapping[str, Any]) -> str:
         "maximum": "at most",
         "exclusiveMaximum": "under",
     }
-    bounds = [f"{words} {schema[key]:g}" for key, words in limits.items() if key in schema]
+    bounds = [f"{words} {schema[key]:,.12g}" for key, words in limits.items() if key in schema]
     return ", ".join([nouns[schema["type"]], *bounds])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -19,16 +19,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from onerl.parameters import (
     Flag,
+    Label,
     Names,
     OwnExample,
     Positive,
     Real,
     RecipeError,
     Text,
+    Threads,
     Whole,
     explained,
+    known_parameters,
     nearest,
-    notebook_parameters,
     params_folder,
     read_yaml,
     whole,
@@ -107,11 +109,8 @@ class Recipe(BaseModel):
         "what is trained on: a name such as pi1 or pi1+pi13, a file, or {problem, answer}",
         "paper 3.1; script: pi1_r128.parquet",
     )
-    label: Text | None = _field(
-        None,
-        "replaces the example's answer; null: its own, for pi1 the released label",
-        "data",
-        "12.8",
+    label: Label | None = _field(
+        None, "replaces the example's answer; null: its own, as released", "data", "12.8"
     )
     label_noise: Real = _field(
         0.0,
@@ -135,20 +134,20 @@ class Recipe(BaseModel):
         "what a rollout is paid: a name of onerl.verifier.rewards, or a function of your own",
         "code: 1 or 0, no format reward, no length term",
     )
-    steps: Whole = _field(2000, "rollout steps", "paper B.4; script: total_epochs=2000", ge=1)
-    save_every: Whole = _field(20, "steps between checkpoints", "script: save_freq=20", ge=1)
+    steps: Positive = _field(2000, "rollout steps", "paper B.4; script: total_epochs=2000")
+    save_every: Positive = _field(20, "steps between checkpoints", "script: save_freq=20")
     seed: Whole = _field(0, "of every random choice; the paper states none", ge=0, lt=2**31)
-    prompts_per_step: Whole = _field(
-        128, "prompts, copies included, in one step", "script: train_batch_size=128", ge=1
+    prompts_per_step: Positive = _field(
+        128, "prompts, copies included, in one step", "script: train_batch_size=128"
     )
     num_generations: Whole = _field(
-        8, "rollouts of one prompt: the group of the advantage", "script: rollout.n=8", ge=2
+        8, "rollouts of one prompt: the advantage's group", "script: rollout.n=8", ge=2, le=4096
     )
-    max_prompt_length: Whole = _field(
-        1024, "tokens; a longer prompt is refused", "script: max_prompt_length", ge=1
+    max_prompt_length: Positive = _field(
+        1024, "tokens; a longer prompt is refused", "script: max_prompt_length"
     )
-    max_completion_length: Whole = _field(
-        3072, "tokens; a longer answer is cut and marked", "script: max_response_length", ge=1
+    max_completion_length: Positive = _field(
+        3072, "tokens; a longer answer is cut and marked", "script: max_response_length"
     )
     temperature: Real = _field(
         0.6, "of the rollouts, and of the logits in the loss", "script, reference D6", gt=0, le=10
@@ -164,10 +163,7 @@ class Recipe(BaseModel):
         1.0, "coefficient of the policy-gradient term; 0 turns it off", "code: pg_loss_coeff", ge=0
     )
     beta: Real = _field(
-        0.001,
-        "coefficient of the KL term; 0 turns it off",
-        "script: kl_loss_coef, low_var_kl (reference 2.2)",
-        ge=0,
+        0.001, "coefficient of the KL term; 0 turns it off", "script: kl_loss_coef", ge=0
     )
     entropy_coef: Real = _field(
         0.001,
@@ -186,11 +182,10 @@ class Recipe(BaseModel):
     kl_clamp: Real = _field(
         10.0, "the KL of a token is cut at this size", "code: low_var_kl (reference 2.2)", gt=0
     )
-    updates_per_step: Whole = _field(
+    updates_per_step: Positive = _field(
         1,
         "optimiser updates on the rollouts of one step",
         "code, reference D1; the paper's text says 8",
-        ge=1,
     )
     micro_batch_tokens: Whole = _field(
         24000,
@@ -198,6 +193,7 @@ class Recipe(BaseModel):
         "script: ppo_max_token_len_per_gpu (reference 2.2)",
         later=True,
         ge=1,
+        le=10**9,
     )
     lora_rank: Whole = _field(
         0,
@@ -205,6 +201,7 @@ class Recipe(BaseModel):
         "code",
         later=True,
         ge=0,
+        le=4096,
     )
     optimizer: Literal["adamw", "adamw-8bit"] = _field(
         "adamw",
@@ -230,8 +227,8 @@ class Recipe(BaseModel):
     vllm_sleep: Flag = _field(
         True, "a colocated vLLM gives its memory back between rollouts", counts=False
     )
-    vllm_tensor_parallel: Whole = _field(
-        1, "GPUs that a colocated vLLM spreads the model over", "script", 2, counts=False, ge=1
+    vllm_tensor_parallel: Positive = _field(
+        1, "GPUs that a colocated vLLM spreads the model over", "script", 2, counts=False
     )
     vllm_url: Text = _field(
         "http://localhost:8000", "of the server, for backend vllm-server", counts=False
@@ -241,9 +238,10 @@ class Recipe(BaseModel):
         "padded tokens that go through the model at once: memory, not maths",
         counts=False,
         ge=1,
+        le=10**8,
     )
-    threads: Positive | None = _field(None, "torch threads; null: torch's own choice", counts=False)
-    benchmarks: Annotated[tuple[Benchmark, ...], Names] = _field(
+    threads: Threads | None = _field(None, "torch threads; null: torch's own choice", counts=False)
+    benchmarks: Annotated[tuple[Benchmark, ...], *Names] = _field(
         ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25"),
         "what a notebook evaluates on",
         "paper 3.1",
@@ -298,30 +296,26 @@ class Recipe(BaseModel):
 
     @classmethod
     def from_notebook(
-        cls, namespace: Mapping[str, Any], own: Iterable[str] = ()
+        cls, namespace: MutableMapping[str, Any], own: Mapping[str, Any] | Iterable[str] = ()
     ) -> tuple[Recipe, Path | None]:
         """The recipe that a notebook's parameters describe, and its `out` folder.
 
         `preset` is loaded first; every parameter named like a field of the recipe replaces the
-        preset's value, unless it is None; `overrides` come last. `own` names the parameters that
+        preset's value, unless it is None; `overrides` come last. `own` has the parameters that
         belong to the notebook alone. papermill passes unknown keys on with a mere warning, so any
         other parameter is an error here.
 
         Args:
             namespace: the notebook's `globals()`.
-            own: names of the notebook's own parameters, such as ("row",).
+            own: the types of its own parameters, such as {"jobs": Positive}, to which their values
+                are brought in `namespace`; or their names alone.
 
         Raises:
             RecipeError: unknown parameter, or a value that is not allowed.
         """
-        given = notebook_parameters(namespace)
-        known = {"preset", "out", "overrides", *cls.model_fields, *own}
-        for name in given:
-            if name not in known:
-                raise RecipeError(
-                    f"unknown parameter {name} = {given[name]!r}{nearest(name, known)};"
-                    f" allowed: {', '.join(sorted(known))}"
-                )
+        kinds = own if isinstance(own, Mapping) else dict.fromkeys(own, Any)
+        known = {"preset", "out", "overrides", *cls.model_fields, *kinds}
+        given = known_parameters(namespace, known, kinds)
         if "seeds" in own and given.get("seed") is not None:
             raise RecipeError(
                 f"seed = {given['seed']!r}: this notebook trains a grid; give seeds, one or several"
@@ -332,7 +326,7 @@ class Recipe(BaseModel):
         fields = {
             name: given[name]
             for name in cls.model_fields
-            if given.get(name) is not None and name != "preset" and name not in set(own)
+            if given.get(name) is not None and name != "preset" and name not in kinds
         }
         out = given.get("out")
         recipe = cls.load(given.get("preset", "tiny"), **{**fields, **overrides})

@@ -74,6 +74,8 @@ def sweep(
             f"evaluate = {evaluate!r}, backend = {backend!r}: allowed are last and all, local and"
             " slurm"
         )
+    if not recipes:
+        raise ValueError("recipes = {}: must have at least one recipe")
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs = {jobs}: must be at least 1, or None")
     folder = Path(out) if out is not None else outputs_folder()

@@ -1,5 +1,6 @@
 """A run shows a curve to somebody who looks at a notebook, and plain lines to a log."""
 
+import json
 import logging
 from types import SimpleNamespace
 
@@ -7,6 +8,7 @@ import IPython.display
 import pytest
 
 from onerl.recipe import Recipe
+from onerl.runs.files import append_jsonl
 from onerl.training import progress
 from onerl.training.progress import LiveCurve, Reporter
 
@@ -47,10 +49,61 @@ def test_a_notebook_somebody_looks_at_gets_one_picture_that_is_redrawn(monkeypat
     assert shown[0] != shown[1]
 
 
-@pytest.mark.parametrize(("reward", "warnings"), [(0.0, 1), (0.1, 0)])
-def test_a_reward_without_signal_says_so_once(reward, warnings, caplog):
+def said(caplog, reward, steps=15, **changes) -> list[str]:
+    """What a reporter warns of that is told of `steps` equal steps."""
     with caplog.at_level(logging.WARNING):
-        quiet = Reporter(TINY, progress=False)
-        for step in range(1, 20):
-            quiet.on_log(None, FIRST, None, logs=row(step, reward))
-    assert len([r for r in caplog.records if "nothing to learn from" in r.message]) == warnings
+        reporter = Reporter(TINY, progress=False)
+        for step in range(1, steps + 1):
+            reporter.on_log(None, FIRST, None, logs={**row(step, reward), **changes})
+    return [record.message for record in caplog.records]
+
+
+@pytest.mark.parametrize("reward", [0.0, 0.5, 1.0])
+def test_fifteen_steps_without_a_spread_are_named_once_while_the_run_goes_on(reward, caplog):
+    (line,) = said(caplog, reward, frac_zero_std=1.0)
+    assert "nothing to learn from" in line
+    assert line.startswith("step 10: ")
+
+
+def test_rewards_without_any_deviation_need_no_other_metric_to_be_named(caplog):
+    (line,) = said(caplog, 0.0)
+    assert "no rollout was rewarded in 10 steps" in line
+
+
+def test_a_signal_is_not_warned_of(caplog):
+    assert said(caplog, 0.1) == []
+
+
+def test_a_reward_that_is_no_number_is_named_at_once(caplog):
+    (line,) = said(caplog, float("nan"))
+    assert line.startswith("step 1: non-finite: reward")
+
+
+def test_fifteen_silent_steps_in_the_middle_of_a_run_are_named(caplog):
+    reporter = Reporter(TINY.replace(steps=60), progress=False)
+    for step in range(1, 40):
+        silent = 13 <= step < 28
+        reporter.on_log(None, FIRST, None, logs={**row(step), "frac_zero_std": float(silent)})
+    assert any("no signal" in record.message for record in caplog.records)
+
+
+def test_the_last_line_is_the_verdict(capsys, tmp_path):
+    reporter = Reporter(TINY, progress=True)
+    args = SimpleNamespace(output_dir=str(tmp_path))
+    reporter.on_train_begin(args, FIRST, None)
+    for step in range(1, 21):
+        logs = row(step, 0.1 + step / 40)
+        append_jsonl(tmp_path / "metrics.jsonl", logs)  # as the trainer does
+        reporter.on_log(args, FIRST, None, logs=logs)
+    reporter.on_train_end(args, FIRST, None)
+    assert capsys.readouterr().out.splitlines()[-1].startswith("healthy: 100% of the groups had")
+
+
+def test_a_run_that_goes_on_is_judged_by_all_its_steps(capsys, tmp_path):
+    metrics = "".join(json.dumps({**row(s, 0.0), "frac_zero_std": 1.0}) + "\n" for s in range(1, 9))
+    (tmp_path / "metrics.jsonl").write_text(metrics)
+    reporter = Reporter(TINY, progress=True)
+    args = SimpleNamespace(output_dir=str(tmp_path))
+    reporter.on_train_begin(args, FIRST, None)
+    reporter.on_log(args, FIRST, None, logs=row(9, 0.0))
+    assert "in 9 steps" in str(reporter.health)

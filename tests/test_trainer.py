@@ -250,6 +250,7 @@ def test_data_order_repeats_every_example_equally_and_depends_on_the_seed(recipe
 
 
 SIGNATURES = {
+    "_get_grad_norm": "(self, model, grad_norm=None)",
     "_get_train_sampler": "(self, dataset=None)",
     "get_decay_parameter_names": "(self, model)",
     "_tokenize_prompts": "(self, prompts)",

@@ -98,7 +98,7 @@ def recipes(
         raise RecipeError(f"full = {full!r}: must be true or false")
     base = preset if isinstance(preset, Recipe) else Recipe.load(preset)
     grid = definition(name, base.scale)
-    chosen = _listed(arms) if arms is not None else grid.arms if full else grid.quick_arms
+    chosen = _listed("arms", arms) if arms is not None else grid.arms if full else grid.quick_arms
     for arm in chosen:
         if arm not in grid.arms:
             raise RecipeError(
@@ -109,7 +109,7 @@ def recipes(
         base = base.replace(steps=grid.steps)
     if seeds is None:
         seeds = grid.seeds if full else grid.quick_seeds
-    numbers = _listed(seeds)
+    numbers = _listed("seeds", seeds)
     return {
         (arm, seed): _recipe(base.replace(seed=seed), changes)
         for arm, changes in grid.arms.items()
@@ -128,9 +128,12 @@ def differences(recipes: Mapping[tuple[str, int], Recipe]) -> pd.DataFrame:
     return table[differ]
 
 
-def _listed(value: Any) -> tuple:
+def _listed(name: str, value: Any) -> tuple:
     """papermill's -p gives one value where a list is meant: `-p seeds 3`, `-p arms "row 5"`."""
-    return (value,) if isinstance(value, (str, int, float)) else tuple(value)
+    values = (value,) if isinstance(value, (str, int, float)) else tuple(value)
+    if not values:
+        raise RecipeError(f"{name} = {value!r}: must be at least one, or None for the grid's own")
+    return values
 
 
 def _recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:

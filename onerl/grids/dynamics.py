@@ -23,9 +23,9 @@ import pandas as pd
 from onerl import estimates
 from onerl.estimates import Estimate
 from onerl.grids.grid import Grid
+from onerl.runs.health import SATURATED, WINDOW
 from onerl.world.corpus import way_of
 
-SATURATED, WINDOW = 0.95, 10  # the training reward's mean over so many steps has come this far
 METRICS = ("accuracy", "reflection", "truncated", "length")  # of `table`
 
 

@@ -17,6 +17,7 @@ A folder or file under its final name is whole: it was written aside, synced and
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from onerl.recipe import Recipe
+    from onerl.runs.health import Health
 
 METRICS, MANIFEST = "metrics.jsonl", "manifest.json"
 NEEDED = {"optimizer.safetensors", "trainer_state.json"}  # in the manifest of every state
@@ -52,7 +54,14 @@ class Run:
         self.path = Path(path)
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {'done' if self.done else 'not finished'})"
+        state = "done" if self.done else "not finished"
+        try:
+            return f"Run({str(self.path)!r}, {state}, {self.health.verdict})"
+        except ValueError:
+            return f"Run({str(self.path)!r}, {state}, metrics damaged)"
+
+    def _repr_html_(self) -> str:
+        return f"<code>{html.escape(repr(self))}</code>"
 
     @property
     def recipe(self) -> Recipe:
@@ -88,6 +97,13 @@ class Run:
         import pandas as pd
 
         return pd.DataFrame(self._rows()).drop(columns="by_example", errors="ignore")
+
+    @property
+    def health(self) -> Health:
+        """How the run is so far, or was at its end: one verdict with the numbers that show it."""
+        from onerl.runs.health import health_of
+
+        return health_of(self.metrics)
 
     @property
     def history(self) -> pd.DataFrame:

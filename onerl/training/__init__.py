@@ -18,8 +18,10 @@ overrides its leaves. Phases 1 to 6 come once a step, 7 to 12 with each of its `
     10  loss        `loss.policy_term` and `loss.kl_term`, summed by `_compute_loss`
     11  backward    `trainer.OneShotTrainer.backward`: around 7 to 10, chunk by chunk
     12  update      transformers: gradients clipped to `max_grad_norm`, AdamW;
-                    `metrics.UpdateNorm` measures how far the weights moved
-    13  records     `trainer.OneShotTrainer.log`: a row of metrics.jsonl for each update
+                    `trainer.OneShotTrainer._get_grad_norm` ends a run whose gradient is not
+                    finite, `metrics.UpdateNorm` measures how far the weights moved
+    13  records     `trainer.OneShotTrainer.log`: a row of metrics.jsonl for each update; a number
+                    of it that is not finite ends the run before the checkpoint
     14  checkpoint  `trainer.OneShotTrainer._save_checkpoint`: every `save_every` steps
 
 Before a run: `rows` checks what it needs, `config` puts the recipe in TRL's words, `dry_run` and

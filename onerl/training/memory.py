@@ -14,8 +14,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from onerl.models import locate
 from onerl.recipe import Recipe
 from onerl.rollouts.shared_prompt import CACHE_BYTES
+from onerl.runs import provenance
+from onerl.training import processes
 
 GB = 1e9
 HEAD_TOKENS, HEAD_WIDTH = 4096, 32768  # TRL's fused output layer works in tiles of so many logits
@@ -113,6 +116,43 @@ def gpu_memory(recipe: Recipe, shape: Shape, backend: str, gpu: float | None) ->
         | {"CUDA and libraries": RUNTIME}
         for phase, parts in (("rollout", engine), ("update", update))
     }
+
+
+TOKEN_BYTES = 48
+"""Of a token of a rollout, while its step lasts: ids and mask, alone and behind the prompt, as
+8-byte integers, and four log-probabilities or entropies as floats."""
+
+
+def check_room(recipe: Recipe, prompt: int) -> None:
+    """Refuse answers that the model has no positions for, and steps that no memory here can hold.
+
+    A lower bound, so that nothing is refused that could have run: of a step, only its tokens.
+
+    Args:
+        prompt: tokens of the longest prompt.
+
+    Raises:
+        ValueError: naming the field, and what is allowed.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(locate(recipe.model).name).get_text_config()
+    positions = getattr(config, "max_position_embeddings", None)
+    if positions and prompt + recipe.max_completion_length > positions:
+        raise ValueError(
+            f"max_completion_length = {recipe.max_completion_length}: the model has {positions}"
+            f" positions, of which the prompt takes {prompt}: must be at most {positions - prompt}"
+        )
+    rollouts = recipe.prompts_per_step * recipe.num_generations
+    needed = rollouts * (prompt + recipe.max_completion_length) * TOKEN_BYTES / GB
+    here = provenance.hardware()["memory_gib"]
+    if here and needed > here * 2**30 / GB * processes.count():
+        raise ValueError(
+            f"prompts_per_step * num_generations = {recipe.prompts_per_step} *"
+            f" {recipe.num_generations}: the tokens of {rollouts:,} rollouts of"
+            f" max_completion_length = {recipe.max_completion_length} take up to {needed:,.0f} GB,"
+            f" and this machine has {here} GiB"
+        )
 
 
 def disk(recipe: Recipe, shape: Shape) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """How a run is getting on: bar and live curve in Jupyter, a bar in a terminal, else plain lines.
 
-Also the one who speaks up when a run has nothing to learn from.
+Warns once for each thing that goes wrong (`onerl.runs.health`), and ends with the run's verdict.
 """
 
 from __future__ import annotations
@@ -9,39 +9,57 @@ import logging
 import math
 import sys
 import time
+from typing import Any
 
 from transformers import TrainerCallback
 
 from onerl.parameters import watched
 from onerl.recipe import Recipe
+from onerl.runs import Run
+from onerl.runs.health import QUIET, Health, health_of
 
-SILENT_STEPS = 10  # steps without any reward signal after which a run says so
+AT_ONCE = ("non-finite", "collapsed", "update too large")  # others may be chance in a few steps
+LOOK = 5  # steps between two looks at the run's health, after the first ten
 REDRAW = 3  # seconds between two drawings of the live curve
 logger = logging.getLogger(__name__)
 
 
 class Reporter(TrainerCallback):
-    """Follows the rows of metrics.jsonl as the trainer logs them."""
+    """Follows the rows of metrics.jsonl as the trainer logs them, and says how the run is."""
 
     def __init__(self, recipe: Recipe, progress: bool):
         self.recipe, self.progress = recipe, progress
-        self.silent, self.bar, self.curve = 0, None, None
+        self.rows: list[dict[str, Any]] = []
+        self.said: set[str] = set()
+        self.bar, self.curve = None, None
+
+    @property
+    def health(self) -> Health:
+        """The verdict on the rows so far."""
+        return health_of(self.rows)
+
+    def on_train_begin(self, args, state, control, **_):
+        self.rows = Run(args.output_dir).metrics.to_dict("records")  # of a run that goes on
 
     def on_log(self, args, state, control, logs=None, **_):
         if "reward" not in logs or not state.is_world_process_zero:
             return
-        self._watch(logs)
+        self.rows.append({k: v for k, v in logs.items() if isinstance(v, int | float)})
+        self._watch()
         if self.progress:
             self._show(logs)
 
-    def _watch(self, logs):
-        self.silent = self.silent + 1 if logs["reward"] == 0 == logs["reward_std"] else 0
-        if self.silent == SILENT_STEPS:
-            logger.warning(
-                "no rollout was rewarded in the last %d steps: there is nothing to learn from"
-                " (label, reward or model may be wrong)",
-                SILENT_STEPS,
-            )
+    def _watch(self):
+        if len(self.rows) > QUIET and len(self.rows) % LOOK:
+            return
+        health, step = self.health, self.rows[-1]["step"]
+        if health.verdict in self.said or not (step >= QUIET or health.verdict in AT_ONCE):
+            return
+        self.said.add(health.verdict)
+        if not health.well:
+            logger.warning("step %d: %s", step, health)
+        elif health.verdict == "saturated" and self.progress:
+            print(f"step {step}: {health}", flush=True)
 
     def _show(self, logs):
         steps = self.recipe.steps
@@ -63,6 +81,8 @@ class Reporter(TrainerCallback):
             self.bar.close()
         if self.curve is not None:
             self.curve.draw()
+        if self.progress and state.is_world_process_zero:
+            print(Run(args.output_dir).health, flush=True)
 
 
 class LiveCurve:

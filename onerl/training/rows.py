@@ -13,7 +13,7 @@ from onerl.problems.prompts import prompt_for
 from onerl.recipe import Recipe
 from onerl.runs import files, provenance, sums
 from onerl.runs.run import step_folders
-from onerl.training import processes
+from onerl.training import memory, processes
 from onerl.training.rewards import check_reward, reward_source
 
 logger = logging.getLogger(__name__)
@@ -165,6 +165,7 @@ def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
 
 
 def check_lengths(recipe: Recipe, rows: list[dict[str, str]], tokenizer) -> None:
+    longest = 0
     for row in rows:
         length = len(tokenizer(row["prompt"], add_special_tokens=False)["input_ids"])
         if length > recipe.max_prompt_length:
@@ -172,3 +173,5 @@ def check_lengths(recipe: Recipe, rows: list[dict[str, str]], tokenizer) -> None
                 f"max_prompt_length = {recipe.max_prompt_length}: the prompt of example"
                 f" {row['id']} has {length} tokens"
             )
+        longest = max(longest, length)
+    memory.check_room(recipe, longest)

@@ -26,7 +26,7 @@ from onerl.problems import Problem, examples
 from onerl.problems.released import PI1
 from onerl.recipe import Recipe
 from onerl.runs import files
-from onerl.training import processes
+from onerl.training import metrics, processes
 from onerl.training.config import OPTIMIZERS, lora_config
 from onerl.training.trainer import OneShotTrainer
 from onerl.verifier import verify
@@ -112,6 +112,7 @@ class SolutionTrainer(SFTTrainer):
                 activation_checkpointing=on_gpu,
                 use_cpu=not on_gpu,
                 logging_steps=1,
+                logging_nan_inf_filter=False,
                 save_strategy="steps",
                 save_steps=recipe.save_every,
                 report_to="none",
@@ -129,12 +130,15 @@ class SolutionTrainer(SFTTrainer):
         files.write_text(file, text)
 
     def log(self, logs, start_time=None):
-        """A row of metrics.jsonl per step: step, loss, grad_norm, token accuracy, rate."""
+        """A row of metrics.jsonl per step: step, loss, grad_norm, token accuracy, rate.
+
+        Raises ValueError when a number of it is not finite; nothing of the step is saved.
+        """
         super().log(logs, start_time)  # adds the accuracy
-        if "loss" in logs and self.is_world_process_zero():
+        if "loss" in logs:
             names = ("loss", "grad_norm", "mean_token_accuracy", "learning_rate")
             row = {"step": self.rollout_step, **{name: logs[name] for name in names}}
-            files.append_jsonl(self.out / "metrics.jsonl", row)
+            metrics.record(row, self.out)
 
     # Checkpoints and resume are those of any run.
     _save_checkpoint = OneShotTrainer._save_checkpoint

@@ -15,8 +15,9 @@ Covered: one process, or several with replicated or sharded weights (`sharding`)
 
 from __future__ import annotations
 
+import math
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -31,13 +32,10 @@ from onerl.rollouts import backends
 from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.merged import plain
 from onerl.runs import files, run
-from onerl.training import checkpoints, loss, processes, sampling, sharding
+from onerl.training import checkpoints, loss, metrics, processes, sampling, sharding
 from onerl.training.batches import DataOrder, chunks, fingerprints, token_weights
 from onerl.training.config import lora_config, trl_config
-from onerl.training.metrics import UpdateNorm
 from onerl.training.rewards import reward_function
-
-STATUSES = ("ok", "no-answer", "unparseable", "timeout")  # counted in every row, even when 0
 
 
 @contextmanager
@@ -51,16 +49,6 @@ def head_tiles(vocabulary: int):
         utils._CHUNKED_LOGPROB_CHUNK_SIZE = width
 
 
-def by_example(records) -> dict:
-    """{"by_example": {example: share of right rollouts}}, or nothing for a single example."""
-    right = defaultdict(list)
-    for example, correct in zip(records.get("id", ()), records["correct"], strict=False):
-        right[example].append(correct)
-    if len(right) < 2:
-        return {}
-    return {"by_example": {k: sum(v) / len(v) for k, v in right.items()}}
-
-
 class OneShotTrainer(GRPOTrainer):
     """Trains `model` (a folder or hub id) on `examples`, rows of {"prompt": str, "answer": str}.
 
@@ -72,7 +60,7 @@ class OneShotTrainer(GRPOTrainer):
 
     def __init__(self, recipe: Recipe, model: str, examples, out: Path, callbacks=()):
         backends.backend_for(recipe.backend, recipe.model)  # before the model is loaded
-        self.recipe, self.out, self.update_norm = recipe, Path(out), UpdateNorm(self)
+        self.recipe, self.out, self.update_norm = recipe, Path(out), metrics.UpdateNorm(self)
         torch.manual_seed(recipe.seed)  # adapters begin at random, before TRL sets its seed
         super().__init__(
             model=str(model),
@@ -295,49 +283,32 @@ class OneShotTrainer(GRPOTrainer):
                 total = total + coefficient * term
         return total
 
+    def _get_grad_norm(self, model, grad_norm=None):
+        """A gradient that is not finite ends the run before the optimiser uses it."""
+        norm = torch.tensor(float(super()._get_grad_norm(model, grad_norm)))
+        # the same on all ranks, unless one of them has diverged: then all of them stop
+        norm = self.accelerator.reduce(norm.to(self.accelerator.device), "mean").item()
+        if not math.isfinite(norm):
+            self.update_norm.value = 0.0
+            logs = {"grad_norm": norm, "learning_rate": self._get_learning_rate()}
+            self.log({"loss": self.accelerator.reduce(self._tr_loss, "mean").item(), **logs})
+        return norm
+
     # -- records --------------------------------------------------------------------------------
 
     def log(self, logs, start_time=None):
-        """A row of metrics.jsonl per update; TRL's own metrics go to its log as ever."""
+        """A row of metrics.jsonl per update; TRL's own metrics go to its log as ever.
+
+        Raises ValueError, on every rank, when a number of the row is not finite; nothing of the
+        update is saved.
+        """
         if "loss" in logs:
-            row = self._row(logs)
-            if self.is_world_process_zero():
-                files.append_jsonl(self.out / "metrics.jsonl", row)
+            row = metrics.row(self, logs)
+            metrics.record(row, self.out)
             logs.update(row)
             for name in row:  # TRL's "reward" is the mean advantage here
                 self._metrics["train"].pop(name, None)
         super().log(logs, start_time)
-
-    def _row(self, logs: dict) -> dict:
-        groups, mask = self.rewards.view(-1, self.num_generations), self.batch["completion_mask"]
-        counts = Counter(self._logs["extra"]["status"])
-        ended = torch.isin(
-            self.batch["completion_ids"], torch.tensor(self.eos_token_ids, device=mask.device)
-        )
-        reduced = {
-            "completion_length": mask.sum(1).float().mean(),
-            "truncated": 1 - (ended & (mask == 1)).any(1).float().mean(),
-            **self.terms,
-        }
-        means = {k: self.accelerator.reduce(v, "mean").item() for k, v in reduced.items()}
-        return {
-            "step": (self._step - 1) // self.args.steps_per_generation + 1,
-            "update": self._step,
-            "reward": self.rewards.mean().item(),
-            "reward_std": self.rewards.std().item(),
-            **by_example(self._logs["extra"]),
-            "frac_zero_std": (groups == groups[:, :1]).all(1).float().mean().item(),
-            **{key: means[key] for key in ("policy_loss", "kl", "entropy")},
-            "loss": logs["loss"],
-            "grad_norm": logs["grad_norm"],
-            "update_norm": self.update_norm.value,
-            **{key: means[key] for key in ("completion_length", "truncated", "clip_frac")},
-            **{key: means[key] for key in ("sampler_mismatch",) if key in means},
-            **{f"status/{name}": counts[name] for name in (*STATUSES, *sorted(counts))},
-            "learning_rate": logs["learning_rate"],
-            **{f"seconds/{name}": value for name, value in self.seconds.items()},
-            "seconds/step": time.perf_counter() - self.started,
-        }
 
     # -- checkpoints and resume -----------------------------------------------------------------
 
@@ -348,6 +319,7 @@ class OneShotTrainer(GRPOTrainer):
         moments = sharding.gathered_moments(policy, self.optimizer, self.accelerator)
 
         def write() -> None:
+            metrics.check_state(step, weights or policy.state_dict(), moments)
             self._save_rollouts(step)
             checkpoints.save_checkpoint(self.out, step, policy, self.processing_class, weights)
             checkpoints.save_state(self.out, step, policy, moments, self.state)

@@ -21,7 +21,7 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -31,7 +31,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch.nn.utils.rnn import pad_sequence
 
-from onerl.parameters import Positive, Real, RecipeError, Whole, nearest, notebook_parameters
+from onerl.parameters import Flag, Positive, Real, RecipeError, Whole, known_parameters
 from onerl.world import corpus
 from onerl.world.world import EMBEDDED, FOLDER, Mixture, Share, World, validated_fields
 
@@ -80,19 +80,14 @@ class Pretraining:
         return self
 
     @classmethod
-    def from_notebook(cls, namespace: Mapping[str, Any]) -> Pretraining:
+    def from_notebook(cls, namespace: MutableMapping[str, Any]) -> Pretraining:
         """The pretraining that the parameters of `notebooks/base_model.ipynb` describe.
 
         Raises:
             RecipeError: a parameter or an override is unknown or not allowed.
         """
-        given = notebook_parameters(namespace)
-        known = {"preset", "seed", "out", "overrides", "full"}
-        for name in given.keys() - known:
-            raise RecipeError(
-                f"unknown parameter {name} = {given[name]!r}{nearest(name, known)};"
-                f" allowed: {', '.join(sorted(known))}"
-            )
+        known = ["preset", "seed", "out", "overrides", "full"]
+        given = known_parameters(namespace, known, {"full": Flag})
         if given["preset"] != "tiny":
             raise RecipeError(f"preset = {given['preset']!r}: only 'tiny' has a base model of ours")
         return cls(**{"seed": given["seed"], **given["overrides"]})
