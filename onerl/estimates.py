@@ -132,7 +132,6 @@ in code. length: mean length in tokens.
 """
 
 
-
 def mean(values: Sequence[float], top: float = 1.0) -> Estimate:
     """Mean over problems of values from 0 to `top`; top=inf for lengths and counts.
 
@@ -228,7 +227,6 @@ def combination(estimates: Sequence[Estimate], weights: Sequence[float] | None =
     return Estimate(value, value - below**0.5, value + above**0.5, n, over, note="; ".join(notes))
 
 
-
 def seeds(values: Sequence[float], bounds: tuple[float, float] | None = None) -> Estimate:
     """Mean over training seeds with Student's interval, cut at the bounds that a value can have.
 
@@ -293,7 +291,6 @@ def runs(values: Any, minus: Any = None, top: float = 1.0) -> Estimate:
         return replace(found, points=points)
     note = f"{len(means)} equal seeds: over problems"
     return replace(found, points=points, note="; ".join(filter(None, [found.note, note])))
-
 
 
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> Estimate:

@@ -155,7 +155,18 @@ def test_a_demonstration_goes_before_every_question(toy, tiny_model_dir):
 
 def test_table_says_n_k_and_an_interval_for_every_metric(toy, tiny_model_dir):
     report = evaluate(tiny_model_dir, ["toy"], **asked(samples=2, temperature=1.0))
-    columns = ["benchmark", "metric", "n", "k", "value", "low", "high", "protocol", "checkpoint"]
+    columns = [
+        "benchmark",
+        "metric",
+        "n",
+        "k",
+        "value",
+        "low",
+        "high",
+        "protocol",
+        "checkpoint",
+        "note",
+    ]
     assert list(report.table.columns) == columns
     assert list(report.table["metric"]) == [*METRICS, "pass@2"]
     assert set(report.table["n"]) == {20}

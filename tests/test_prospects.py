@@ -32,7 +32,8 @@ def test_informative_gives_the_numbers_of_the_reference():
 def test_the_interval_of_the_success_rate_is_carried_over():
     odds = Odds(n=512, right=32, group=8, groups=128)
     low, high = proportion(32, 512).low, proportion(32, 512).high
-    assert odds.informed == pytest.approx((informative(1 / 16, 8), *map(prospect8, (low, high))))
+    found = odds.informed.value, odds.informed.low, odds.informed.high
+    assert found == pytest.approx([prospect8(p) for p in (1 / 16, low, high)])
     assert odds.table["value"].tolist() == pytest.approx(
         [6.25, 100 * prospect8(1 / 16), 128 * prospect8(1 / 16), 100], abs=1e-6
     )

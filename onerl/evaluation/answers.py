@@ -32,7 +32,7 @@ from onerl.problems import Problem, benchmark, examples
 from onerl.problems.benchmarks import SELECTION_SETS
 from onerl.problems.prompts import after_example, prompt_for, prompt_sha256
 from onerl.runs import files
-from onerl.verifier import bad_golds, grade_many
+from onerl.verifier import bad_golds, grade_many, warm
 from onerl.world import EMBEDDED, World
 
 BATCH = 256  # rollouts sampled, graded and kept together
@@ -83,6 +83,10 @@ def sampled(
     order = {problem.id: place for place, problem in enumerate(problems)}
     rows = pd.concat(parts)
     return rows.sort_values("problem", key=lambda ids: ids.map(order), kind="stable")
+
+
+def _as_json(options: tuple[tuple[str, str], ...] | None) -> str | None:
+    return None if options is None else json.dumps(dict(options))
 
 
 def _say(text: str) -> None:
@@ -173,6 +177,8 @@ class Answers:
         from onerl.rollouts.backends import sampler_for
 
         logging.disable_progress_bar()
+        if self.format != "world":  # whose answers are plain numbers
+            warm()
         self.sampler = sampler_for(self.backend, self.model)
 
     def _prompt(self, question: str) -> str:
@@ -218,6 +224,7 @@ class Answers:
                 "category": problems[rollout.prompt_index].category,
                 "level": problems[rollout.prompt_index].level,
                 "gold": problems[rollout.prompt_index].answer,
+                "options": _as_json(problems[rollout.prompt_index].options),
                 "prompt_sha256": prompt_sha256(prompts[rollout.prompt_index]),
                 "sample": i % protocol.samples,
                 "seed": seeds[i],

@@ -109,9 +109,10 @@ def accuracies(found: pd.DataFrame, benchmark: str) -> pd.DataFrame:
     ours, rows = report_by(found, OURS), {}
     for grader in GRADERS:
         report = report_by(found, grader)
-        found = METRICS["accuracy"].mean(report.values(benchmark))
+        accuracy = METRICS["accuracy"].mean(report.values(benchmark))
         minus = paired_difference(report, ours, benchmark)
-        rows[grader] = [found.n, report.samples(benchmark), found.value, found.low, found.high]
+        ends = [accuracy.value, accuracy.low, accuracy.high]
+        rows[grader] = [accuracy.n, report.samples(benchmark), *ends]
         rows[grader] += [minus.value, minus.low, minus.high, minus.p]
     columns = ["n", "k", "value", "low", "high", "minus ours", "from", "to", "p"]
     return pd.DataFrame(rows.values(), index=pd.Index(rows, name="grader"), columns=columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -17,14 +18,19 @@ def graded(rows: pd.DataFrame, grade: Callable) -> pd.DataFrame:
     the paper's evaluation (section 5.3 of its code's reading), which can only add right answers.
     """
     texts, golds = rows["text"].tolist(), rows["gold"].tolist()
-    grades = grade(list(zip(texts, golds, strict=True)))
+    known = rows["options"] if "options" in rows else [None] * len(rows)
+    options = [json.loads(each) if isinstance(each, str) else None for each in known]
+    grades = grade(list(zip(texts, golds, strict=True)), options)
     lenient = [grade.correct for grade in grades]
     unboxed = [
         (i, numbers[-1])
         for i, grade in enumerate(grades)
         if grade.answer is None and (numbers := LAST_NUMBER.findall(texts[i]))
     ]
-    regraded = grade([(f"\\boxed{{{number}}}", golds[i]) for i, number in unboxed])
+    regraded = grade(
+        [(f"\\boxed{{{number}}}", golds[i]) for i, number in unboxed],
+        [options[i] for i, _ in unboxed],
+    )
     for (i, _), again in zip(unboxed, regraded, strict=True):
         lenient[i] = again.correct
     return rows.assign(

@@ -180,17 +180,22 @@ def grid_table(
         of: the paper's model.
 
     Returns:
-        Text to print: a row for the model before training, then one per arm; percent.
+        Text to print: a row for the model before training, then one per arm; percent. A star at an
+        interval is explained below: it does not promise 95 %.
     """
     ours, recipe = grid.table(metric), next(iter(grid.outcomes.values())).recipe
     before = grid.table(metric, base=True)
-    ours = pd.concat([before, ours]).drop(columns="note").round(1)
+    ours = pd.concat([before, ours]).rename_axis(None)
+    notes = [f"* {note}" for note in dict.fromkeys(ours["note"]) if note]
+    ours["interval"] += ours["note"].map(lambda note: "*" if note else "")
+    ours = ours.drop(columns="note").round(1)
     left = ours.to_string().splitlines()
     right = theirs.reindex(ours.index).to_string(index=False, na_rep="").splitlines()
     world = recipe.scale == "world"
     scale = "embedded world, held-out" if world else f"{recipe.model}, {recipe.benchmarks[0]}"
     rows = zip([f"{scale}: {metric}, %", *left], [f"the paper: {of}", *right], strict=True)
-    return "\n".join(f"{a:{len(left[0])}s}  |  {b}".rstrip() for a, b in rows)
+    lines = [f"{a:{len(left[0])}s}  |  {b}".rstrip() for a, b in rows]
+    return "\n".join([*lines, *notes])
 
 
 def missing(name: str, found: Grids) -> list[str]:

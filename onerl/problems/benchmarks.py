@@ -119,10 +119,12 @@ def _olympiad_all(row: Mapping) -> Fields:
 def _arc(row: Mapping) -> Fields:
     """Choices are labelled A, B, C, … or 1, 2, 3, …: always asked, and graded, as letters."""
     labels, texts = row["choices"]["label"], row["choices"]["text"]
-    lines = [f"({letter}) {text}" for letter, text in zip(LETTERS, texts, strict=False)]
+    options = tuple(zip(LETTERS, texts, strict=False))
+    lines = [f"({letter}) {text}" for letter, text in options]
     question = ARC_QUESTION.replace("{choices}", "\n".join(lines))
     answer = LETTERS[labels.index(row["answerKey"])]
-    return {"question": question.replace("{question}", row["question"]), "answer": answer}
+    question = question.replace("{question}", row["question"])
+    return {"question": question, "answer": answer, "options": options}
 
 
 READERS: dict[str, Callable[[Mapping], Fields]] = {

@@ -12,7 +12,7 @@ class Problem:
     """One problem: question without suffix, answer as LaTeX text, category and where it is from.
 
     `level` is its difficulty where the source has one: 1 to 5 in MATH500, 1 to 20 in
-    clean-arithmetic.
+    clean-arithmetic. `options` are the (letter, text) pairs of a multiple-choice question.
     """
 
     id: str
@@ -21,6 +21,7 @@ class Problem:
     category: str = ""
     source: str = ""
     level: int | None = None
+    options: tuple[tuple[str, str], ...] | None = None
 
 
 def from_items(items: Iterable[Any]) -> list[Problem]:

@@ -27,7 +27,7 @@ from onerl.runs import files, sums
 FILE = "provenance.json"
 PACKAGES = (
     *("onerl", "torch", "transformers", "tokenizers", "trl", "accelerate", "datasets", "numpy"),
-    *("sympy", "math-verify", "vllm"),
+    *("mpmath", "vllm"),
 )
 SECRET = r"(?:[\w.-]*[_.-])?(?:token|(?:api|access)?key|secret|passw(?:or)?d|auth|credentials?)"
 MASKS = (  # what is not kept of a command or an address

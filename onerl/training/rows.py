@@ -35,6 +35,8 @@ def started_rows(recipe: Recipe, run: runs.Run) -> list[dict[str, str]]:
     if model.folder is None:  # of the hub: whole only once it is fetched, as the run would anyway
         models.check_folder(model.files)
     tokenizer = model.tokenizer
+    if recipe.scale != "world":  # whose answers are plain numbers
+        verifier.warm()
     verifier.self_test()  # a machine that grades wrongly must not train
     rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
