@@ -6,6 +6,7 @@ import random
 import pandas as pd
 
 from onerl.evaluation import problems_of
+from onerl.evaluation.answers import Kept
 from onerl.recipe import Recipe
 
 LIMIT = 28  # problems: two of each template
@@ -36,10 +37,9 @@ def fake_run(out, recipe: Recipe, accuracy: dict[int, float], by_example=None):
 
 def answers(folder, share: float, seed: int) -> None:
     """Graded answers to LIMIT problems, `share` of them right."""
-    folder.mkdir(parents=True)
     problems = problems_of("world", LIMIT)
     right = set(random.Random(seed).sample(range(LIMIT), round(share * LIMIT)))
-    pd.DataFrame(
+    rows = pd.DataFrame(
         {
             "benchmark": "world",
             "problem": [problem.id for problem in problems],
@@ -54,4 +54,5 @@ def answers(folder, share: float, seed: int) -> None:
             "correct": [i in right for i in range(LIMIT)],
             "correct_any_format": [i in right or i < 3 for i in range(LIMIT)],
         }
-    ).to_parquet(folder / "from-00000.parquet", index=False)
+    )
+    Kept(folder, {}).add("from-00000.parquet", rows)

@@ -137,7 +137,7 @@ def test_ours_and_the_papers_numbers_stand_under_headings_of_their_own(tmp_path)
     fake_run(tmp_path, recipe, {0: 0.25, 2: 0.75})
     grid = collect({("one", 0): recipe}, tmp_path, limit=LIMIT)
     theirs = pd.DataFrame({"MATH500": {"base model": 36.0, "one": 74.8, "not run": 1.0}})
-    heading, columns, *rows, _note = beside.grid_table(grid, theirs).splitlines()
+    heading, columns, *rows = beside.grid_table(grid, theirs).splitlines()
     assert heading.split("|")[0].startswith("embedded world, held-out: accuracy, %")
     assert heading.split("|")[1].strip() == "the paper: Qwen2.5-Math-1.5B"
     assert columns.split()[-2:] == ["|", "MATH500"]

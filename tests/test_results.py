@@ -1,9 +1,12 @@
 """A grid's numbers are over seeds where there are several, over problems where there is one."""
 
+import dataclasses
+
 import pytest
 from fake_runs import LIMIT, fake_run
 
 from onerl import estimates
+from onerl.grids import finished
 from onerl.grids.finished import collect
 from onerl.recipe import Recipe
 
@@ -118,8 +121,25 @@ def test_runs_that_are_not_finished_or_not_evaluated_are_missing(folder, tmp_pat
     assert list(found.outcomes) == [("a", 4)]
     assert found.missing == (("a", 0), ("a", 1), ("a", 2), ("a", 3))
     part = tmp_path / recipes["a", 4].hash() / "evaluations/step-000004/world/from-00000.parquet"
+    content = part.read_bytes()
+    for damaged in (content[:-10], b"", content[:50] + b"\0" + content[51:]):
+        part.write_bytes(damaged)
+        assert collect(recipes, tmp_path, "last", LIMIT).arms == []
+    part.write_bytes(content)
+    part.with_name("from-00000 (copy).parquet").write_bytes(content)
+    assert collect(recipes, tmp_path, "last", LIMIT).arms == ["a"], "a copy is not counted"
     part.unlink()
     assert collect(recipes, tmp_path, "last", LIMIT).arms == []
+
+
+def test_answers_to_other_problems_do_not_count(tmp_path, monkeypatch):
+    recipe = recipe_of("a", 4)
+    fake_run(tmp_path, recipe, {4: 0.5})
+    assert collect({("a", 4): recipe}, tmp_path, "last", LIMIT).arms == ["a"]
+    problems = finished.problems_of("world", LIMIT)
+    edited = [*problems[:-1], dataclasses.replace(problems[-1], answer="7/13")]
+    monkeypatch.setattr(finished, "_problems", lambda *_: edited)
+    assert collect({("a", 4): recipe}, tmp_path, "last", LIMIT).arms == []
 
 
 def test_metrics_of_an_arm_name_the_seed(grid):

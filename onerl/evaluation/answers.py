@@ -275,15 +275,13 @@ class Kept:
             if file.name not in self.parts:
                 logger.warning("%s: was not written by this evaluation; it is not read", file)
         for name, expected in sorted(self.parts.items()):
-            file = self.folder / name
-            content = file.read_bytes() if file.is_file() else None
-            if content is not None and hashlib.sha256(content).hexdigest() == expected:
-                yield pd.read_parquet(BytesIO(content))
+            if (rows := _whole_part(self.folder / name, expected)) is not None:
+                yield rows
                 continue
             del self.parts[name]
-            if content is not None:
-                logger.warning("%s: is damaged; its problems are sampled again", file)
-                file.unlink()
+            if (self.folder / name).exists():
+                logger.warning("%s: is damaged; its problems are sampled again", self.folder / name)
+                (self.folder / name).unlink()
 
     def add(self, name: str, rows: pd.DataFrame) -> None:
         """Keep a part. Its sum comes first: a kill in between leaves a sum too many, no part."""
@@ -296,6 +294,25 @@ class Kept:
     def _write(self) -> None:
         text = json.dumps(self.settings | {"parts": self.parts}, indent=1)
         files.write_text(self.folder / SETTINGS, text + "\n")
+
+
+def kept_answers(folder: Path) -> pd.DataFrame:
+    """The rows of a folder's whole parts, without a look at what they depend on.
+
+    Raises:
+        ValueError: the folder's settings are torn or gone.
+    """
+    listed = (_stored(folder) or {}).get("parts", {})
+    parts = [_whole_part(folder / name, expected) for name, expected in sorted(listed.items())]
+    whole = [rows for rows in parts if rows is not None]
+    return pd.concat(whole, ignore_index=True) if whole else pd.DataFrame()
+
+
+def _whole_part(file: Path, expected: str) -> pd.DataFrame | None:
+    content = file.read_bytes() if file.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != expected:
+        return None
+    return pd.read_parquet(BytesIO(content))
 
 
 def _stored(folder: Path) -> dict[str, Any] | None:

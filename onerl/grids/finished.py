@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
 
+from onerl.evaluation.answers import kept_answers, problems_of
 from onerl.evaluation.protocols import Protocol, protocol_for
 from onerl.evaluation.report import Report
 from onerl.grids.grid import Grid, Outcome
@@ -22,12 +24,13 @@ from onerl.world import World
 
 
 def evaluated(run: Run, step: int, recipe: Recipe, limit: int | None = None) -> bool:
-    """Whether every problem of the recipe's benchmarks has been answered at this step."""
-    return all(
-        len(_records(evaluation_folder(run, step), name, ["problem"]))
-        == _answers(recipe, name, limit)
-        for name in recipe.benchmarks
-    )
+    """Whether the problems of the recipe's benchmarks, and no others, are answered at this step."""
+    for name in recipe.benchmarks:
+        found = _records(run, step, name)
+        answered = Counter(zip(found["problem"], found["gold"], strict=True)) if len(found) else {}
+        if answered != _asked(recipe, name, limit):
+            return False
+    return True
 
 
 def finished(run: Run, recipe: Recipe) -> bool:
@@ -76,25 +79,23 @@ def collect(
 def _report(run: Run, step: int, recipe: Recipe) -> Report:
     """As `onerl.evaluate` returns it, but without a look at the weights."""
     parts = [
-        _records(evaluation_folder(run, step), name).assign(protocol=_protocol(recipe, name)[0])
+        _records(run, step, name).assign(protocol=_protocol(recipe, name)[0])
         for name in recipe.benchmarks
     ]
     return Report(pd.concat(parts, ignore_index=True).assign(checkpoint=f"step {step}"))
 
 
-def _records(folder: Path, benchmark: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    parts = sorted((folder / benchmark.replace(":", "-")).glob("*.parquet"))
-    frames = [pd.read_parquet(part, columns=columns) for part in parts]
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+def _records(run: Run, step: int, benchmark: str) -> pd.DataFrame:
+    return kept_answers(evaluation_folder(run, step) / benchmark.replace(":", "-"))
 
 
-def _answers(recipe: Recipe, benchmark: str, limit: int | None) -> int:
-    """How many answers a whole evaluation of a run has; selection sets go without its examples."""
+def _asked(recipe: Recipe, benchmark: str, limit: int | None) -> dict[tuple[str, str], int]:
+    """How many answers each (problem, gold) has; selection sets go without the run's examples."""
     found = _problems(benchmark, limit, recipe.world)
     if benchmark in SELECTION_SETS:
         trained = {problem.question for problem in examples(recipe.examples, recipe.world)}
         found = [problem for problem in found if problem.question not in trained]
-    return len(found) * _protocol(recipe, benchmark)[1].samples
+    return {(p.id, p.answer): _protocol(recipe, benchmark)[1].samples for p in found}
 
 
 def _protocol(recipe: Recipe, benchmark: str) -> tuple[str, Protocol]:
@@ -103,6 +104,4 @@ def _protocol(recipe: Recipe, benchmark: str) -> tuple[str, Protocol]:
 
 @lru_cache
 def _problems(benchmark: str, limit: int | None, world: World) -> list[Problem]:
-    from onerl.evaluation.answers import problems_of  # loads torch
-
     return problems_of(benchmark, limit, world)
