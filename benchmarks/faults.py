@@ -327,6 +327,7 @@ class Trial:
         shutil.copytree(source, self.folder, symlinks=True)
 
     def add(self, kind: str, fault: str, result: str, said: str) -> None:
+        said = said.replace(f"{self.folder}/", "")
         self.rows.append({"kind": kind, "fault": fault, "result": result, "said": said})
         print(f"{result:7s}{kind}: {fault}", flush=True)
 

@@ -32,7 +32,7 @@ def test_the_programs_refusal_is_this_calls_error(recipe, tmp_path, monkeypatch)
     program.chmod(0o755)
     monkeypatch.setattr("onerl.training.launch.sys.executable", str(program))
     with pytest.raises(ValueError, match=r"^beta = 3: no$"):
-        launch(recipe, tmp_path, processes=2)
+        launch(recipe, tmp_path / "run", processes=2)
 
 
 def test_a_failed_program_shows_the_end_of_its_log(recipe, tmp_path, monkeypatch):
