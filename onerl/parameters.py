@@ -15,7 +15,8 @@ import reprlib
 import sys
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from pathlib import Path
-from typing import Annotated, Any
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -168,7 +169,26 @@ OwnExample = Annotated[str | dict[str, str], BeforeValidator(_own_example)]
 Names = Field(min_length=1), AfterValidator(_different), BeforeValidator(_names)
 NameList = Annotated[tuple[Text, ...], *Names]
 Seeds = Annotated[tuple[Whole, ...], Field(min_length=1), BeforeValidator(_listed)]
-Arms = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_listed)]
+Texts = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_listed)]
+Share = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_real)]
+GRID = MappingProxyType(
+    {"seeds": Seeds | None, "arms": Texts | None, "full": Flag, "jobs": Positive | None}
+)
+"""The types of the parameters that every notebook of a grid has."""
+TESTED = MappingProxyType(
+    {
+        "model": Text | None,
+        "benchmarks": NameList | None,
+        "limit": Positive | None,
+        "backend": Literal["auto", "torch", "vllm"],
+    }
+)
+"""The types of the parameters of a notebook that tests any model."""
+
+
+def between(low: int, high: int) -> Any:
+    """The type of a whole number of this range, both ends included."""
+    return Annotated[int, Field(ge=low, le=high), BeforeValidator(whole)]
 
 
 class _TextNumbers(yaml.SafeLoader):

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,6 +31,7 @@ from onerl.grids.pools import Local, Slurm, Task, plan
 from onerl.parameters import command_line
 from onerl.recipe import Recipe
 from onerl.runs import outputs_folder
+from onerl.runs.health import WELL
 
 LAST_LINES = 5  # of a failed job's log, in the report
 
@@ -92,11 +93,24 @@ def sweep(
             pool.stop()
     board.close()
     grid = collect(named, folder, evaluate, limit)
+    for line in _healths(grid):
+        board.say(line)
     failed = [task for task in tasks if task.state == "failed"]
     if failed:
         keys = [key for task in failed for key in task.keys]
         raise SweepError(_report(failed, len(tasks)), keys, grid)
     return grid
+
+
+def _healths(grid: Grid) -> Iterator[str]:
+    """How many runs have each verdict, then a line for each run that is not well."""
+    if not grid.outcomes:
+        return
+    found = grid.health()
+    counts = found["verdict"].value_counts()
+    yield f"health: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}"
+    for (arm, seed), row in found[~found["verdict"].isin(WELL)].iterrows():
+        yield f"  {arm}, seed {seed}: {row['verdict']}: {row['sentence']}"
 
 
 def _is_key(key: Hashable) -> bool:

@@ -38,6 +38,43 @@ def test_math500_also_comes_from_the_hub_or_says_how_to_do_without(monkeypatch):
         benchmark("math500")
 
 
+@pytest.mark.parametrize(
+    ("name", "rows", "asked", "answer"),
+    [
+        ("aime24", 30, ("HuggingFaceH4/aime_2024", None, "train"), {"problem": "q", "answer": "7"}),
+        ("aime25", 30, ("math-ai/aime25", None, "test"), {"problem": "q", "answer": "7"}),
+        ("amc23", 40, ("math-ai/amc23", None, "test"), {"question": "q", "answer": "7.0"}),
+        (
+            "minerva_math",
+            272,
+            ("math-ai/minervamath", None, "test"),
+            {"question": "q", "answer": "7"},
+        ),
+    ],
+)
+def test_small_sets_come_from_the_hub_as_long_as_they_are_whole(
+    monkeypatch, tmp_path, name, rows, asked, answer
+):
+    import datasets
+
+    seen, count = [], [rows]
+
+    def load(*arguments, split):
+        seen.append((*arguments, split))
+        return [answer] * count[0]
+
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path))
+    monkeypatch.setattr(datasets, "load_dataset", load)
+    problems = benchmark(name)
+    assert [(p.question, p.answer) for p in problems] == [("q", "7")] * rows
+    assert seen == [asked]
+    count[0] -= 1
+    with pytest.raises(
+        ValueError, match=rf"^benchmark {name}: .*{rows - 1} rows.*{rows}.*ONERL_DATA"
+    ):
+        benchmark(name)
+
+
 def test_a_folder_that_is_not_there_or_lacks_a_file_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("ONERL_DATA", str(tmp_path / "nowhere"))
     with pytest.raises(FileNotFoundError, match="nowhere"):

@@ -69,7 +69,7 @@ def test_a_healthy_and_a_saturated_run_have_no_cause(run, changes, capsys):
 def test_never_rewarded_is_put_down_to_boxes_label_or_model(run, answers, evidence):
     found = named(run(rows(**silent(0.0)), answers))
     assert list(found) == ["never rewarded"]
-    assert "no rollout was rewarded in 20 steps" in found["never rewarded"]
+    assert "no rollout was rewarded in the last 20 steps" in found["never rewarded"]
     assert evidence in found["never rewarded"]
 
 

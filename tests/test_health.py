@@ -127,7 +127,7 @@ def test_rewards_of_another_scale_are_not_called_saturated_or_collapsed():
 def test_several_updates_of_a_step_are_one_step():
     twice = [row for row in rows(6, **silent(0.0)) for _ in range(2)]
     found = health_of(twice)
-    assert "in 6 steps" in found.sentence
+    assert "in the last 6 steps" in found.sentence
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_the_index_leads_to_every_notebook():
         assert f"({path.name})" in text
 
 
-def run_beginning(path: Path, **parameters) -> None:
+def run_beginning(path: Path, **parameters) -> dict:
     """The parameters cell, the given parameters, and the next cell, in a plain namespace."""
     cells = code_cells(path)
     (cell,) = tagged(path, "parameters")
@@ -147,6 +147,7 @@ def run_beginning(path: Path, **parameters) -> None:
     exec(cell.source, namespace)
     namespace.update(parameters)
     exec(cells[cells.index(cell) + 1].source, namespace)
+    return namespace
 
 
 @pytest.mark.parametrize(
@@ -166,11 +167,70 @@ def run_beginning(path: Path, **parameters) -> None:
         ("evaluate", {"benchmark": "world"}, "nearest: 'benchmarks'"),
         ("report", {"only": "table5"}, "table5_ablation"),
         ("contamination", {"shar": 0.5}, "nearest: 'share'"),
+        *(("train", {"curve_points": n}, "curve_points = .*at least 2") for n in (0, 1, -3, "abc")),
+        ("train", {"curve_points": 10**9}, "curve_points = .*at most 1,000"),
+        ("train", {"processes": 0}, "processes = 0: .*at least 1"),
+        ("train", {"opening": ""}, "opening = '': must be text or null"),
+        ("evaluate", {"checkpoints": 0}, "checkpoints = 0: .*at least 2"),
+        ("evaluate", {"samples": 0}, "samples = 0: .*at least 1"),
+        ("evaluate", {"limit": -1}, "limit = -1: .*at least 1"),
+        ("evaluate", {"backend": "vlm"}, "backend = 'vlm': .*auto, torch, vllm"),
+        ("evaluate", {"benchmarks": ["world", "world"]}, "benchmarks = .*twice"),
+        ("evaluate", {"benchmarks": []}, r"benchmarks = \[\]: .*at least one"),
+        ("contamination", {"share": 1.5}, "share = 1.5: .*under 1"),
+        ("contamination", {"share": float("nan")}, "share = nan: "),
+        ("contamination", {"leaked": 1001}, "leaked = 1001: .*at most 1,000"),
+        ("contamination", {"limit": "all"}, "limit = 'all': .*whole number"),
+        ("ablation", {"full": "maybe"}, "full = 'maybe': .*true or false"),
+        ("ablation", {"jobs": 0}, "jobs = 0: .*at least 1"),
+        ("base_model", {"full": "maybe"}, "full = 'maybe': .*true or false"),
+        ("controls", {"solution": ""}, "solution = '': must be text or null"),
+        ("transfer", {"seeds": []}, r"seeds = \[\]: .*at least one"),
+        ("transfer", {"arms": []}, r"arms = \[\]: .*at least one"),
+        ("transfer", {"jobs": -1}, "jobs = -1: .*at least 1"),
+        ("your_own", {"answer": float("nan")}, "answer = nan: "),
+        ("your_own", {"problem": ""}, "problem = '': must be text"),
+        ("your_own", {"samples": 0}, "samples = 0: .*at least 1"),
+        ("grader_audit", {"answers": []}, r"answers = \[\]: .*at least one"),
+        ("grader_audit", {"answers": ["a"], "names": ["x", "y"]}, "names = .*1 answers"),
+        ("report", {"only": []}, r"only = \[\]: .*at least one"),
+        ("report", {"runs": ""}, "runs = '': must be text or null"),
     ],
 )
 def test_a_wrong_parameter_stops_before_any_work(name, parameters, named):
     with pytest.raises(RecipeError, match=named):
         run_beginning(FOLDER / f"{name}.ipynb", **parameters)
+
+
+@pytest.mark.parametrize("name", ["train", "ablation", "your_own", "grader_audit"])
+def test_benchmarks_that_cannot_be_had_stop_before_any_work(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("ONERL_DATA", str(tmp_path))
+    wanted = {"overrides": {"benchmarks": ["world", "math500", "olympiadbench"]}}
+    with pytest.raises(FileNotFoundError, match=r"math500: (.|\n)*olympiadbench"):
+        run_beginning(FOLDER / f"{name}.ipynb", **wanted)
+
+
+@pytest.mark.parametrize("path", TRAINING, ids=lambda path: path.stem)
+def test_every_own_parameter_has_a_type(path):
+    """A mapping of types, not names alone, for each parameter that no recipe has."""
+    (cell,) = tagged(path, "parameters")
+    names = {statement.target.id for statement in ast.parse(cell.source).body}
+    kinds = {}
+
+    def noted(cls, namespace, own=()):
+        kinds.update(own)
+        raise RecipeError("seen")
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Recipe, "from_notebook", classmethod(noted))
+        with pytest.raises(RecipeError, match="seen"):
+            run_beginning(path)
+    assert names - {"preset", "out", "overrides", *Recipe.model_fields} <= set(kinds)
+
+
+def test_a_value_that_papermill_passed_as_text_gets_its_type():
+    namespace = run_beginning(FOLDER / "train.ipynb", curve_points="3", processes=1.0)
+    assert (namespace["curve_points"], namespace["processes"]) == (3, 1)
 
 
 def test_another_example_takes_any_row_that_needs_no_label_of_its_own():

@@ -67,7 +67,7 @@ def test_fifteen_steps_without_a_spread_are_named_once_while_the_run_goes_on(rew
 
 def test_rewards_without_any_deviation_need_no_other_metric_to_be_named(caplog):
     (line,) = said(caplog, 0.0)
-    assert "no rollout was rewarded in 10 steps" in line
+    assert "no rollout was rewarded in the last 10 steps" in line
 
 
 def test_a_signal_is_not_warned_of(caplog):
@@ -106,4 +106,4 @@ def test_a_run_that_goes_on_is_judged_by_all_its_steps(capsys, tmp_path):
     args = SimpleNamespace(output_dir=str(tmp_path))
     reporter.on_train_begin(args, FIRST, None)
     reporter.on_log(args, FIRST, None, logs=row(9, 0.0))
-    assert "in 9 steps" in str(reporter.health)
+    assert "in the last 9 steps" in str(reporter.health)

@@ -6,6 +6,7 @@
     grid.by_category("Algebra", minus="base model")
     grid.difference("row 5", "row 4")  with its p-value
     grid.metrics("row 5", 0)           `Run.metrics` of one run
+    grid.health()                      the verdict on each run
 
 Intervals are over training seeds (Student's) wherever an arm has two or more, because a single run
 says nothing about the next one. With one seed they are over problems (bootstrap), and the column
@@ -28,6 +29,7 @@ from onerl.estimates import FEW_SEEDS, METRICS, Estimate
 from onerl.evaluation.report import Report
 from onerl.parameters import nearest
 from onerl.recipe import Recipe
+from onerl.runs.health import health_of
 
 BASE = "base model"
 COLUMNS = ["seeds", "problems", "value", "low", "high", "interval", "by seed", "note"]
@@ -68,6 +70,13 @@ class Grid:
     @cached_property
     def arms(self) -> list[str]:
         return list(dict.fromkeys(arm for arm, _ in self.outcomes))
+
+    def health(self) -> pd.DataFrame:
+        """How each run is (`onerl.runs.health`): index arm and seed; verdict, sentence."""
+        found = {key: health_of(run.metrics) for key, run in self.outcomes.items()}
+        index = pd.MultiIndex.from_tuples(found, names=["arm", "seed"])
+        rows = [(health.verdict, health.sentence) for health in found.values()]
+        return pd.DataFrame(rows, index=index, columns=["verdict", "sentence"])
 
     def seeds(self, arm: str) -> list[int]:
         """Seeds of the arm's finished runs.

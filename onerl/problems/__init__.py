@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from onerl.parameters import nearest, read_yaml
-from onerl.problems.benchmarks import benchmark
+from onerl.problems.benchmarks import benchmark, check_benchmarks
 from onerl.problems.problem import Problem, from_items
 from onerl.problems.released import PI1, math_train, pool, ranked, without_broken
 from onerl.world import EMBEDDED, World
@@ -42,7 +42,7 @@ PI1_SIMPLIFIED = Problem(
     category="Algebra",
     source="paper, Table 18",
 )
-__all__ = ["PI1", "PI1_SIMPLIFIED", "Problem", "benchmark", "examples"]
+__all__ = ["PI1", "PI1_SIMPLIFIED", "Problem", "benchmark", "check_benchmarks", "examples"]
 
 BUILT_IN = {"pi1": PI1, "pi1_simplified": PI1_SIMPLIFIED}
 NAMES = (

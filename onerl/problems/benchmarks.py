@@ -12,10 +12,10 @@ r"""Problems to be tested on, by name; `onerl.problems.benchmark` is the same fu
     benchmark("dsr-selection")      200 of DSR-sub, the same for real models
 
 The files come from the folder named by ONERL_DATA (`eval/<set>/test.jsonl`) or, where the hub has
-the same rows, from there. Their field quirks are read here, one reader each. Rows that lack a
+as many rows, from there. Their field quirks are read here, one reader each. Rows that lack a
 field, have no answer or repeat another's id are counted and named, never dropped; a file of the
 paper's six sets must be the released one, for a part of it is another test. Not covered: the
-hub's copies of the other sets, whose rows are not the paper's (OlympiadBench has 674 there).
+hub's copies of OlympiadBench: math-ai/olympiadbench has 674 of the 675 rows.
 
 A selection set is none of the test sets, and disjoint from them in content: the world's splits
 share no operands, and rows of DSR-sub that a test set has too are left out. It is drawn from the
@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,19 @@ SELECTION_SETS = ("world-selection", "dsr-selection")
 SELECTION_SIZE = 200  # of DSR-sub
 
 HUB = {
-    "math500": ("HuggingFaceH4/MATH-500", None),
-    "arc_easy": ("allenai/ai2_arc", "ARC-Easy"),
-    "arc_challenge": ("allenai/ai2_arc", "ARC-Challenge"),
+    "math500": ("HuggingFaceH4/MATH-500", None, "test"),
+    "arc_easy": ("allenai/ai2_arc", "ARC-Easy", "test"),
+    "arc_challenge": ("allenai/ai2_arc", "ARC-Challenge", "test"),
+    "aime24": ("HuggingFaceH4/aime_2024", None, "train"),  # columns as its card has them
+    # columns and split are unverified: as other projects read them
+    "aime25": ("math-ai/aime25", None, "test"),
+    "amc23": ("math-ai/amc23", None, "test"),
+    "minerva_math": ("math-ai/minervamath", None, "test"),
 }
-"""Data set and configuration by benchmark; of all, the split "test"."""
+"""Data set, configuration and split by benchmark."""
+
+UNCOMPARED = ("aime24", "aime25", "amc23", "minerva_math")
+"""Whose rows on the hub were not compared with the released file: they must at least be as many."""
 
 RELEASED = {
     "math500": (500, "35dc41080a3680858b27fa7e0533d2d547825316fc5dafe5d316f4ccc5a06132"),
@@ -80,21 +88,28 @@ def _math500(row: Mapping) -> Fields:
     }
 
 
+def _question(row: Mapping) -> str:
+    """The hub's copies of AMC and Minerva have no field `problem`."""
+    return row["problem"] if "problem" in row else row["question"]
+
+
 def _plain(row: Mapping) -> Fields:
-    return {"question": row["problem"], "answer": row["answer"]}
+    return {"question": _question(row), "answer": row["answer"]}
 
 
 def _amc(row: Mapping) -> Fields:
     """AMC's answers are floats: 27.0 means 27."""
-    answer = row["answer"]
-    whole = float(answer).is_integer()
-    return {"question": row["problem"], "answer": str(int(answer) if whole else answer)}
+    number = float(row["answer"])
+    answer = int(number) if number.is_integer() else row["answer"]
+    return {"question": _question(row), "answer": str(answer)}
 
 
 def _minerva(row: Mapping) -> Fields:
-    """Minerva has no answer field: the gold answer is the box in the solution."""
+    """Minerva's gold answer is the box in the solution; the hub's copy has it as a field."""
     from onerl.verifier import extract_answer
 
+    if "solution" not in row:
+        return _plain(row)
     answer = extract_answer(row["solution"]) or ""
     return {"question": row["problem"], "answer": answer, "category": row["type"]}
 
@@ -188,6 +203,22 @@ def benchmark(name: str, world: World = EMBEDDED) -> list[Problem]:
     return found
 
 
+def check_benchmarks(names: Iterable[str], world: World = EMBEDDED) -> None:
+    """Refuse, before any work, benchmarks that cannot be had.
+
+    Raises:
+        FileNotFoundError, ValueError: as `benchmark`; a line for each benchmark that is missing.
+    """
+    missing = []
+    for name in names:
+        try:
+            benchmark(name, world)
+        except FileNotFoundError as error:
+            missing.append(str(error))
+    if missing:
+        raise FileNotFoundError("\n".join(missing))
+
+
 def _problem(name: str, index: int, row: Mapping) -> Problem:
     problem = Problem(f"{name}/{index}", **READERS[name](row), source=name)
     for field in ("question", "answer"):
@@ -235,17 +266,24 @@ def _hub_rows(name: str) -> list[Mapping]:
             f"benchmark {name}: no hub data set is known for it; set ONERL_DATA to a folder that"
             f" holds {place}"
         )
-    dataset, configuration = HUB[name]
+    dataset, configuration, split = HUB[name]
     try:
         from datasets import load_dataset
 
-        return list(load_dataset(dataset, configuration, split="test"))
+        rows = list(load_dataset(dataset, configuration, split=split))
     except Exception as error:  # datasets raises a dozen kinds for "not reachable"
         lacking = "" if folder is None else f" and {folder} lacks {place}"
         raise FileNotFoundError(
             f"benchmark {name}: {dataset} cannot be reached ({type(error).__name__}){lacking}; set"
             f" ONERL_DATA to a folder that holds {place}"
         ) from None
+    expected, _ = RELEASED.get(name, (len(rows), None))
+    if len(rows) != expected and name in UNCOMPARED:
+        raise ValueError(
+            f"benchmark {name}: {dataset} has {len(rows)} rows, the released file {expected}; set"
+            f" ONERL_DATA to a folder that holds {place}"
+        )
+    return rows
 
 
 TEST_TWINS = frozenset(f"dsr_sub/{index}" for index in (655, 708, 723, 1170))

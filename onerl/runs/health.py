@@ -114,7 +114,7 @@ class Check(NamedTuple):
     sentence: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Health:
     """What a run's metrics say about it."""
 
@@ -134,7 +134,7 @@ class Health:
 
         return pd.DataFrame([row[:4] for row in self.results], columns=Check._fields[:4])
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return f"{self.verdict}: {self.sentence}"
 
     def _repr_html_(self) -> str:
@@ -311,10 +311,11 @@ def _signal(steps: Columns) -> Iterator[Check]:
         f"in the last {quiet} steps all rollouts of a group had the same reward (mean"
         f" {reward[-max(quiet, 1) :].mean():.2f}): {never}"
     )
+    so_far = f"in the last {n} steps (all so far): {never}"
     if (reward == 0).all():
-        verdict, alike = "never rewarded", f"no rollout was rewarded in {n} steps: {never}"
+        verdict, alike = "never rewarded", f"no rollout was rewarded {so_far}"
     elif (reward == 1).all():
-        verdict, alike = "always rewarded", f"every rollout was rewarded in {n} steps: {never}"
+        verdict, alike = "always rewarded", f"every rollout was rewarded {so_far}"
     yield Check("groups with a signal", spread.mean(), "over 0", quiet < n, verdict, alike)
     yield Check("steps since a signal", quiet, f"under {QUIET}", quiet < QUIET, "no signal", alike)
     share, last = (spread[-WINDOW:] > 0).mean(), min(n, WINDOW)
