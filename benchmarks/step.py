@@ -211,10 +211,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", help="folder; default: the shipped base model")
     parser.add_argument("--steps", type=int, default=8, help="steps of a turn")
+    parser.add_argument("--small", action="store_true", help="as little as runs; nothing is kept")
     given = parser.parse_args()
     disable_progress_bar()
     torch.set_num_threads(1)
-    recipe = Recipe.load("tiny", steps=given.steps, learning_rate=0)
+    recipe = Recipe.load("tiny", steps=2 if given.small else given.steps, learning_rate=0)
     model = given.model or locate(recipe.model).name
     with tempfile.TemporaryDirectory() as folder:
         result = {
@@ -229,6 +230,8 @@ def main() -> None:
         }
     text = json.dumps(result, indent=1)
     print(text)
+    if given.small:
+        return
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"step-{result['date']}.json").write_text(text + "\n")
 

@@ -274,11 +274,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--soak", type=int, default=0, metavar="CALLS", help="only this many calls")
     parser.add_argument("--data", type=Path, help="folder with eval/ and one_shot_rlvr/")
+    parser.add_argument("--small", action="store_true", help="as little as runs; nothing is kept")
     options = parser.parse_args()
     if options.data:
         test_verifier_golds.DATA = options.data
     draw = random.Random(0)
-    if options.soak:
+    if options.small:
+        print(json.dumps(soak(500), indent=1))
+    elif options.soak:
         save("verifier-soak", {"soak": soak(options.soak)})
     else:
         parts = {"start-up": start_up(), "speed": speed(draw), "accuracy": accuracy(draw)}

@@ -36,6 +36,7 @@ from onerl.runs import outputs_folder
 from onerl.runs.files import write_text
 
 BASE_RUN = "base"
+CHANGED = " and changes"  # behind a commit that is not all that a run was made from
 NAMES = ["run", "benchmark", "category", "problem", "protocol", "status", "finish"]
 FILES = ("metrics", "records", "history")
 
@@ -57,11 +58,18 @@ def record(grid: Grid, name: str) -> Path:
     """Pack a grid that was run here into `outputs/recorded/<name>`, replacing what is there.
 
     Raises:
-        ValueError: the grid has no finished run, or is itself only recorded.
+        ValueError: the grid has no finished run, is itself only recorded, or a run was made from
+            a checkout with changes: nobody could make it again.
     """
     if not grid.outcomes or any(run.path is None for run in grid.outcomes.values()):
         raise ValueError(f"grid {name}: nothing to record; it has no run with a folder")
     runs = {run.recipe.hash(): run for run in grid.outcomes.values()}
+    entries = [_entry(arm, seed, run) for (arm, seed), run in grid.outcomes.items()]
+    if dirty := [f"{e['arm']}, seed {e['seed']}" for e in entries if CHANGED in e["commit"]]:
+        raise ValueError(
+            f"grid {name}: {len(dirty)} runs were made from a checkout with changes that are not"
+            f" committed ({dirty[0]}); commit them and train again"
+        )
     tables = {
         "metrics": [run.metrics.assign(run=key) for key, run in runs.items()],
         "records": [
@@ -81,7 +89,6 @@ def record(grid: Grid, name: str) -> Path:
         if tables[file]:
             table = _small(pd.concat(tables[file], ignore_index=True))
             table.to_parquet(target, index=False, compression="zstd", compression_level=19)
-    entries = [_entry(arm, seed, run) for (arm, seed), run in grid.outcomes.items()]
     lines = ",\n".join(json.dumps(entry) for entry in entries)
     write_text(folder / "runs.json", f'{{"grid": {json.dumps(name)}, "runs": [\n{lines}\n]}}\n')
     return folder
@@ -132,7 +139,7 @@ def _entry(arm: str, seed: int, run: Outcome) -> dict[str, Any]:
         "hash": run.recipe.hash(),
         "steps": sorted(run.reports),
         "started": made["started"],
-        "commit": git["commit"][:7] + (" and changes" if git["changed"] else ""),
+        "commit": git["commit"][:7] + (CHANGED if git["changed"] else ""),
         "hardware": ", ".join(made["hardware"].get("gpus", [])) or made["hardware"]["cpu"],
         "threads": run.recipe.threads,
         "torch": made["packages"]["torch"],
