@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from conftest import tiny_model
+from conftest import character_tokenizer, tiny_model
 from datasets import Dataset
 from peft import get_peft_model
 from safetensors.torch import load_file
@@ -20,7 +20,7 @@ from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.shared_prompt import SharedPromptSampler
 from onerl.train import train
 from onerl.training import config
-from onerl.training.checkpoints import read_moments, save_state
+from onerl.training.checkpoints import read_moments, save_checkpoint, save_state
 from onerl.training.trainer import OneShotTrainer
 
 
@@ -151,13 +151,16 @@ def test_checkpoints_are_ordinary_models_and_the_first_is_the_base(whole, tiny_m
     assert len(report.records) == 2
 
 
+TIMED = ("metrics.jsonl", "manifest.json", "provenance.json")  # have times in them
+
+
 def test_a_resumed_run_of_adapters_is_the_uninterrupted_one(recipe, whole, tmp_path):
     def sums(folder):
         return {
             str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
             for kind in ("checkpoints", "state", "rollouts")
             for path in sorted((folder / kind).rglob("*"))
-            if path.is_file() and path.name not in ("metrics.jsonl", "manifest.json")  # timings
+            if path.is_file() and path.name not in TIMED
         }
 
     shutil.copytree(whole.path, tmp_path / "again")
@@ -213,8 +216,7 @@ def test_nested_moments_and_counts_survive_the_state_file(tmp_path):
         1: {"step": step["b"], "wrapped": {"state1": torch.tensor([3, 4]).byte(), "qmap": table}},
     }
 
-    checkpoint = tmp_path / "checkpoints" / "step-000001"
-    checkpoint.mkdir(parents=True)
+    save_checkpoint(tmp_path, 1, tiny_model(), character_tokenizer())
     save_state(tmp_path, 1, tiny_model(), moments, TrainerState())
     loaded = read_moments(tmp_path / "state" / "step-000001")
     first, second = loaded[0], loaded[1]
