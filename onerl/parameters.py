@@ -8,12 +8,11 @@ is guessed.
 from __future__ import annotations
 
 import ast
-import contextlib
 import difflib
 import os
 import reprlib
 import sys
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -249,23 +248,6 @@ def read_yaml(path: Path) -> Any:
     if not isinstance(values, (dict, list)):
         raise RecipeError(f"{path}: must be a YAML mapping")
     return values
-
-
-@contextlib.contextmanager
-def command_line() -> Iterator[None]:
-    """Ends a program in one line: status 1 with what was refused, 130 without a word for Ctrl-C.
-
-    A terminal that lacks a letter of a path shows its code instead.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"error: {error}") from None
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
 
 
 def notebook_parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:

@@ -28,10 +28,10 @@ from onerl.grids.board import Board
 from onerl.grids.finished import collect
 from onerl.grids.grid import Grid
 from onerl.grids.pools import Local, Slurm, Task, plan
-from onerl.parameters import command_line
 from onerl.recipe import Recipe
 from onerl.runs import outputs_folder
 from onerl.runs.health import WELL
+from onerl.training.children import command_line
 
 LAST_LINES = 5  # of a failed job's log, in the report
 

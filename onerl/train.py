@@ -19,10 +19,10 @@ from pathlib import Path
 
 from onerl import runs, verifier
 from onerl.models import locate
-from onerl.parameters import command_line
 from onerl.recipe import Recipe
 from onerl.runs import claim, provenance
 from onerl.training import processes
+from onerl.training.children import command_line
 from onerl.training.processes import only_run
 from onerl.training.rows import started_rows
 

@@ -329,10 +329,10 @@ def test_evaluations_are_kept_and_shared_by_step_and_name(place, run, monkeypatc
     monkeypatch.setattr("onerl.evaluate", evaluate)
     assert list(run.evaluate(benchmarks=["world"])) == [6]
     assert list(run.evaluate("all", ["world"])) == [0, 2, 4, 6]
-    assert list(run.evaluate([6, 0, 6], ["world"], name="ceiling", prefix="So")) == [0, 6]
+    assert list(run.evaluate([6, 0, 6], ["world"], name="ceiling", prompting="So")) == [0, 6]
     assert asked[0] == (6, ("world",), "evaluations/step-000006", asked[0][3])
-    assert asked[0][3]["max_completion_length"] == 8
-    assert asked[-1][2:] == ("evaluations/ceiling/step-000006", asked[-1][3] | {"prefix": "So"})
+    assert asked[0][3]["protocol"].max_completion_length == 8
+    assert asked[-1][2:] == ("evaluations/ceiling/step-000006", asked[-1][3] | {"prompting": "So"})
     with pytest.raises(ValueError, match=r"has no checkpoint of step 5; it has 0, 2, 4, 6"):
         run.evaluate(5)
     with pytest.raises(ValueError, match="steps = 'lst': allowed are last, all, a step"):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from onerl.training.children import FRONT_ENDS
+from onerl.parameters import FRONT_ENDS
 
 if TYPE_CHECKING:
     from onerl.grids.pools import Task

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from onerl.parameters import command_line
 from onerl.recipe import Recipe
 from onerl.runs import Run
 from onerl.runs.run import asked_steps
+from onerl.training.children import command_line
 
 WAIT = 2  # seconds between two looks at a folder that another process is training in
 

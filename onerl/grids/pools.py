@@ -15,9 +15,10 @@ from pathlib import Path
 from onerl.grids.board import Board
 from onerl.grids.finished import base_key, evaluated
 from onerl.grids.job import Job, thread_variables
+from onerl.parameters import FRONT_ENDS
 from onerl.recipe import Recipe
 from onerl.runs import Run, provenance
-from onerl.training.children import FRONT_ENDS, kill_group
+from onerl.training.children import kill_group
 
 JOB = (sys.executable, "-m", "onerl.grids.job")
 POLL = 0.5  # seconds between two looks at the running jobs

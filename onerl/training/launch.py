@@ -19,10 +19,9 @@ from pathlib import Path
 import torch
 
 from onerl import runs
-from onerl.parameters import params_folder
+from onerl.parameters import FRONT_ENDS, params_folder
 from onerl.recipe import Recipe
 from onerl.runs import claim, files, provenance
-from onerl.training.children import FRONT_ENDS
 
 TAIL = 30  # lines of the program's log that an error shows
 GRACE = 60  # seconds to end in when interrupted; the launcher gives its processes 30
