@@ -290,7 +290,7 @@ def load_weights(model: torch.nn.Module, run: Path, state: Path) -> None:
 
 
 def read_weights(run: Path, state: Path) -> dict[str, torch.Tensor]:
-    """The whole weights as they were at that state, by name."""
+    """The full weights as they were at that state, by name."""
     return load_file(_weights_file(run, state))
 
 
