@@ -78,7 +78,8 @@ def theirs(problems: int, samples: int, rows: int) -> list[float]:
         pairs += [(text, asked[part[i // samples]].answer) for i, text in enumerate(texts)]
     correct = torch.tensor([float(grade.correct) for grade in grade_many(pairs)])
     interval = estimates.mean(correct.view(-1, samples).mean(1).numpy())
-    return [*(100 * bound for bound in interval), tokens / len(pairs)]
+    shown = interval.times(100)
+    return [shown.value, shown.low, shown.high, tokens / len(pairs)]
 
 
 def timed(work: Callable[[], list[float]]) -> dict:

@@ -30,9 +30,10 @@ from pathlib import Path
 from typing import Any
 
 from onerl.parameters import nearest, read_yaml
+from onerl.problems import released
 from onerl.problems.benchmarks import benchmark, check_benchmarks
 from onerl.problems.problem import Problem, from_items
-from onerl.problems.released import PI1, math_train, pool, ranked, without_broken
+from onerl.problems.released import PI1
 from onerl.world import EMBEDDED, World
 
 PI1_SIMPLIFIED = Problem(
@@ -79,17 +80,19 @@ def _named(part: str, whole: str, world: World) -> list[Problem]:
     if part.startswith("world"):
         return from_items(world.examples(part))
     if part == "dsr_sub":
-        return without_broken(pool())
+        return released.without_broken(released.pool())
     if part == "dsr_sub_all":
-        return list(pool())
+        return list(released.pool())
     if part == "math_train":
-        return math_train()
+        return released.math_train()
     if match := re.fullmatch(r"random16(?::(\d+))?", part):
-        return random.Random(int(match[1] or 16)).sample(without_broken(pool()), 16)
+        return random.Random(int(match[1] or 16)).sample(
+            released.without_broken(released.pool()), 16
+        )
     if match := re.fullmatch(r"pi(\d+)(?:\.\.pi(\d+))?", part):
         first, last = int(match[1]), int(match[2] or match[1])
         if 1 <= first <= last <= 1209:
-            return [ranked(rank) for rank in range(first, last + 1)]
+            return [released.ranked(rank) for rank in range(first, last + 1)]
         hint = "; ranks go from 1 to 1209"
     else:
         hint = nearest(
