@@ -126,6 +126,8 @@ def main() -> None:
     kills = []
     while len(kills) < wanted:
         kill = killed(folder / "killed", moments, wanted - len(kills), phase)
+        if kill is None and given.small:
+            break
         if kill is None:  # it finished: the remaining kills need a run of their own
             raise SystemExit(f"finished after {len(kills)} kills; run again")
         kills.append(kill)

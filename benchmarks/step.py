@@ -20,6 +20,7 @@ import json
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import torch
@@ -135,7 +136,7 @@ def compare_losses(recipe: Recipe, model: str, folder: Path) -> dict:
     noise = torch.randn(batch["ref_per_token_logps"].shape, generator=torch.manual_seed(0))
     batch["ref_per_token_logps"] = batch["ref_per_token_logps"] + 0.1 * noise
     batch["advantages"] = torch.randn(len(noise), generator=torch.manual_seed(1))
-    ours.terms = dict.fromkeys(("policy_loss", "kl", "entropy", "clip_frac"), 0.0)
+    ours.terms = defaultdict(float)
     theirs.current_gradient_accumulation_steps = 1
     losses = {
         "onerl": ours.backward(ours.model, batch).item(),

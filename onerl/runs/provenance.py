@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from onerl.parameters import RecipeError
+from onerl.parameters import RecipeError, read_yaml
 from onerl.problems.prompts import prompt_sha256
 from onerl.recipe import Recipe
 from onerl.runs import files, sums
@@ -82,7 +82,7 @@ def write_provenance(
     public = recipe.replace(vllm_url=masked([recipe.vllm_url])[0])
     if recipe.scale == "world":
         recipe.world.save(out)
-    if recipe_of(out) != recipe.hash():
+    if recipe_of(out) != recipe.hash() or not _whole(out / "recipe.yaml"):
         files.write_text(out / "recipe.yaml", public.to_yaml())
 
 
@@ -95,6 +95,11 @@ def write_recipe(file: Path, recipe: Recipe) -> None:
     with files.atomic_file(file) as aside:
         aside.touch(0o600 if masked([recipe.vllm_url]) != [recipe.vllm_url] else 0o666)
         aside.write_text(recipe.to_yaml(), "utf-8")
+
+
+def _whole(file: Path) -> bool:
+    """Whether a recipe's file has every field: what a cut one lacks, its preset would fill in."""
+    return set(Recipe.model_fields) <= set(read_yaml(file))
 
 
 def recipe_of(out: Path) -> str | None:
