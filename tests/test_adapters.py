@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from conftest import character_tokenizer, tiny_model
+from conftest import character_tokenizer, short_recipe, tiny_model
 from datasets import Dataset
 from peft import get_peft_model
 from safetensors.torch import load_file
@@ -14,7 +14,6 @@ from transformers import AutoModelForCausalLM, TrainerState
 
 from onerl import evaluate
 from onerl.evaluation import Protocol
-from onerl.recipe import Recipe
 from onerl.rollouts import Request, merged
 from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.shared_prompt import SharedPromptSampler
@@ -26,22 +25,16 @@ from onerl.training.trainer import OneShotTrainer
 
 @pytest.fixture(scope="module")
 def recipe(tiny_model_dir):
-    return Recipe(
-        model=str(tiny_model_dir),
-        prompt="world",
-        examples={"problem": "What is 1+1?", "answer": "2"},
-        reward="random",
+    return short_recipe(
+        tiny_model_dir,
         steps=6,
-        save_every=2,
         prompts_per_step=2,
         num_generations=4,
         max_completion_length=16,
-        temperature=1.0,
         learning_rate=1e-2,
+        temperature=1.0,
         lora_rank=4,
         token_budget=100,
-        threads=1,
-        backend="torch",
     )
 
 

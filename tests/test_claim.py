@@ -10,8 +10,8 @@ from pathlib import Path
 
 import filelock
 import pytest
+from conftest import short_recipe
 
-from onerl.recipe import Recipe
 from onerl.runs import Run, claim, files
 from onerl.train import main, train
 from onerl.training import checkpoints
@@ -19,21 +19,16 @@ from onerl.training import checkpoints
 
 @pytest.fixture(scope="module")
 def recipe(tiny_model_dir):
-    return Recipe(
-        model=str(tiny_model_dir),
-        prompt="world",
-        examples={"problem": "What is 1+1?", "answer": "2"},
-        reward="random",
+    return short_recipe(
+        tiny_model_dir,
         steps=2,
         save_every=1,
         prompts_per_step=1,
         num_generations=4,
         max_completion_length=8,
-        temperature=1.0,
-        learning_rate=1e-3,
         token_budget=100,
-        threads=1,
-        backend="torch",
+        learning_rate=1e-3,
+        temperature=1.0,
     )
 
 

@@ -6,6 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
+from conftest import short_recipe
 from safetensors.torch import load_file, save_file
 from test_train import rows, sums
 
@@ -28,21 +29,16 @@ def place(tiny_model_dir, tmp_path_factory):
 
 
 def recipe_in(folder, **changes) -> Recipe:
-    return Recipe(
-        model=str(folder / "model"),
-        prompt="world",
+    return short_recipe(
+        folder / "model",
         examples=str(folder / "own.yaml"),
-        reward="random",
         steps=6,
-        save_every=2,
         prompts_per_step=1,
         num_generations=4,
         max_completion_length=8,
-        temperature=1.0,
         learning_rate=1e-3,
+        temperature=1.0,
         token_budget=100,
-        threads=1,
-        backend="torch",
         **changes,
     )
 
