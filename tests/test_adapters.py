@@ -6,10 +6,10 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from conftest import character_tokenizer, short_recipe, tiny_model
 from datasets import Dataset
 from peft import get_peft_model
 from safetensors.torch import load_file
+from small_models import character_tokenizer, short_recipe, tiny_model
 from transformers import AutoModelForCausalLM, TrainerState
 
 from onerl import evaluate

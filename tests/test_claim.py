@@ -10,7 +10,7 @@ from pathlib import Path
 
 import filelock
 import pytest
-from conftest import short_recipe
+from small_models import short_recipe
 
 from onerl.runs import Run, claim, files
 from onerl.train import main, train

@@ -7,7 +7,7 @@ import urllib.error
 from pathlib import Path
 
 import pytest
-from conftest import tiny_model
+from small_models import tiny_model
 from transformers import LlamaConfig, Qwen2Config
 
 from onerl import models

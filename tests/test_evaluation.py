@@ -12,7 +12,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import character_tokenizer
+from small_models import character_tokenizer
 
 from onerl.evaluation import Prompting, answers, evaluate, problems_of, rescore, side_by_side
 from onerl.evaluation.protocols import PROTOCOLS, Protocol, protocol_for

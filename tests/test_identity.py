@@ -6,8 +6,8 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import short_recipe
 from safetensors.torch import load_file, save_file
+from small_models import short_recipe
 from test_train import rows, sums
 
 from onerl.recipe import Recipe

@@ -6,7 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from conftest import character_tokenizer, tiny_model
+from small_models import character_tokenizer, tiny_model
 
 from onerl.evaluation import Prompting, Protocol, answers, evaluate
 from onerl.problems import Problem

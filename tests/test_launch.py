@@ -1,7 +1,7 @@
 """A run that a notebook starts as a program with several processes."""
 
 import pytest
-from conftest import short_recipe
+from small_models import short_recipe
 
 import onerl
 from onerl.training.launch import launch

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import character_tokenizer, tiny_model
 from datasets import Dataset
 from safetensors.torch import load_file, save_file
+from small_models import character_tokenizer, tiny_model
 
 from onerl import evaluate, models, world
 from onerl.evaluation import Prompting, Protocol

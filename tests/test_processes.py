@@ -13,8 +13,8 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.commands.launch import _validate_launch_command, launch_command_parser
 from accelerate.utils import DistributedType
 from accelerate.utils.launch import prepare_deepspeed_cmd_env, prepare_multi_gpu_env
-from conftest import short_recipe
 from safetensors.torch import load_file
+from small_models import short_recipe
 from together import run_command_line, together, train_recording, train_sharded
 
 import onerl

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 import torch
-from conftest import tiny_model
+from small_models import tiny_model
 
 from onerl.recipe import Recipe
 from onerl.rollouts import Rollout, backends

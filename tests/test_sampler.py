@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from conftest import tiny_model
+from small_models import tiny_model
 
 from onerl.rollouts import Request, draws, shared_prompt
 from onerl.rollouts.draws import choose, nucleus, stream_seed, uniforms

@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 import torch
-from conftest import character_tokenizer, tiny_model
 from datasets import Dataset
+from small_models import character_tokenizer, tiny_model
 from trl import GRPOConfig, GRPOTrainer
 
 from onerl.recipe import Recipe

@@ -5,7 +5,7 @@ import re
 import sys
 from operator import attrgetter
 
-from conftest import short_recipe
+from small_models import short_recipe
 
 from onerl import train, training
 

@@ -20,7 +20,7 @@ os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GB; a CPU engine takes h
 import pandas as pd
 import torch
 from accelerate import Accelerator
-from conftest import character_tokenizer, tiny_model
+from small_models import character_tokenizer, tiny_model
 
 import onerl
 from onerl.evaluation import Protocol
