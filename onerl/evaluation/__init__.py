@@ -2,7 +2,6 @@
 
     protocols.py      how each benchmark is sampled, by name
     answers.py        answers sampled, graded and kept, a batch at a time
-    grading.py        the verifier's grades beside answers
     report.py         tables with intervals, from one row per answer
     choice.py         which checkpoint is reported, and on what it was chosen
     graders.py        the same answers under the paper's graders
@@ -18,14 +17,10 @@ the numbers that tell a gain in format from a gain in reasoning: how many answer
 and the accuracy when the last number of an unboxed answer is accepted.
 
 A rollout's random stream depends on (seed, benchmark, problem, sample) alone. With `out`, answers
-are kept in parquet, a batch at a time, and an evaluation that was interrupted goes on with the
-first problem that has none: what is lost is the batch in flight, and nothing that is on disk is
-sampled twice. A batch is sampled together, so its size bounds the loss: 256 answers or a million
-tokens, whichever is less. What is kept belongs to its inputs: it is returned only while model,
-problems, answers, prompts and protocol have the sums they had.
-
-A selection set (`onerl.problems.benchmarks.SELECTION_SETS`) is there to choose a checkpoint on
-(`onerl.evaluation.choice`); the examples that the run was trained on are taken out of it.
+are kept in parquet, a batch at a time: an interruption loses the batch in flight, of at most 256
+answers or a million tokens, and nothing that is on disk is sampled twice. What is kept is returned
+only while model, problems, answers, prompts and protocol have the sums they had. From a selection
+set (`onerl.problems.benchmarks`) the examples that the run was trained on are taken out.
 
 Weights are used in the precision they are stored in, as in the paper, whose Table 7 shows that it
 matters. Not covered: spread between training seeds (`onerl.estimates.seed_interval`).
@@ -38,22 +33,20 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from onerl.evaluation.answers import (
     Answers,
     Kept,
     Prompting,
+    graded,
     problems_of,
     sampled,
     without_training_examples,
 )
-from onerl.evaluation.grading import graded
 from onerl.evaluation.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.evaluation.report import Report, paired_difference
 from onerl.models import locate
-from onerl.verifier import grade_many
 
 __all__ = [
     "PROTOCOLS",
@@ -137,9 +130,8 @@ def rescore(records: pd.DataFrame, grader: Callable[[str, str], bool] | None = N
             With another grader, which says only right or wrong, the answers that ours extracts
             and its status stay in the records.
     """
+    ours = graded(records)
     if grader is None:
-        return Report(graded(records, grade_many))
-    ours = graded(records, grade_many)
+        return Report(ours)
     pairs = zip(records["text"], records["gold"], strict=True)
-    correct = np.array([bool(grader(text, gold)) for text, gold in pairs])
-    return Report(ours.assign(correct=correct))
+    return Report(ours.assign(correct=[bool(grader(text, gold)) for text, gold in pairs]))

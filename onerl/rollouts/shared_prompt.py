@@ -5,12 +5,10 @@ every copy, grows its cache by concatenation and decodes every row until the las
 sampler prefills each distinct prompt once, keeps completions in a static cache beside the
 unexpanded prompt cache, drops finished rows, and returns the log-probabilities it has anyway.
 
-Randomness is counter-based: token t of a rollout is picked by one uniform that is a pure function
-of (stream seed of the rollout, t). What is drawn therefore does not depend on the batch a rollout
-sits in, on the rows dropped around it, or on the number of threads. The logits themselves differ
-in their last float32 bits between batch sizes; read with a float64 cumulative sum that changes
-about one token in 300,000 on the shipped model, and none where the batch is the same, as in a
-resumed run.
+What is drawn (`draws`) does not depend on the batch a rollout sits in, on the rows dropped around
+it, or on the number of threads. The logits themselves differ in their last float32 bits between
+batch sizes; that changes about one token in 300,000 on the shipped model, and none where the batch
+is the same, as in a resumed run.
 
 Covered: Qwen2 and Llama architectures (grouped queries, attention and MLP biases or none, tied
 heads, every static rope scaling), sampling at a temperature and from the nucleus (top-p), greedy
@@ -54,8 +52,8 @@ class _Batch:
 
     One prompt is a grid of one line, whose rollouts attend to its cache in one product. Several
     prompts are a grid of one column, each rollout with a copy of its prompt's cache: lines of
-    different length would leave a third of the slots empty. `rows` maps slots to positions in the
-    caller's list; -1 is an empty slot.
+    different length would leave a third of the slots empty. `rows` maps slots to rollouts; -1 is an
+    empty slot.
     """
 
     def __init__(self, rows: torch.Tensor, prompt_lengths: torch.Tensor):
@@ -64,11 +62,6 @@ class _Batch:
         self.prompt: list[tuple[torch.Tensor, torch.Tensor]] = []  # (N, KV, hd, P), (N, KV, P, hd)
         self.completion: list[list[torch.Tensor]] = []  # two of (N, KV, K, T, hd) per layer
         self.mask: torch.Tensor | None = None  # (N, 1, 1, P), -inf beyond a prompt's end
-
-    def one_column(self, owners: torch.Tensor) -> None:
-        """One line per rollout; `owners` are the lines of the filled slots, in order."""
-        self.rows = self.rows[self.rows >= 0][:, None]
-        self.keep_lines(owners)
 
     def keep_lines(self, lines: torch.Tensor) -> None:
         self.lengths = self.lengths[lines]
@@ -129,8 +122,6 @@ class SharedPromptSampler:
     def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
         """`request.counts[i]` rollouts of each distinct prompt i, in that order.
 
-        To force an opening, append its tokens to the prompt.
-
         Raises:
             ValueError: a prompt is empty, or the model's logits are not finite.
         """
@@ -147,8 +138,9 @@ class SharedPromptSampler:
             batch, hidden = self._prefill([prompts[p] for p in group], rows, limit)
             for t in range(limit):
                 row = batch.rows.flatten()  # (N K,)
+                logits = self.model.get_output_embeddings()(self.model.model.norm(hidden))
                 tokens, chosen = choose(  # (N K,)
-                    self._logits(hidden), request.temperature, stream[row], t, request.top_p
+                    logits, request.temperature, stream[row], t, request.top_p
                 )
                 live = row >= 0
                 ids[row[live], t], logprobs[row[live], t] = tokens[live], chosen[live]
@@ -214,19 +206,19 @@ class SharedPromptSampler:
             for start in range(0, count, width):
                 size = min(width, count - start)
                 work.append((len(prompt_ids[p]), size, p, firsts[p] + start))
-        grid: list[tuple[int, int, int, int]] = []
-        for item in [*sorted(work), None]:
-            if grid:
-                longest, width = item[0] if item else 0, max(i[1] for i in (*grid, item or grid[0]))
-                slots = (len(grid) + 1) * width
-                fits = slots * (longest + max_new_tokens) * token_bytes <= CACHE_BYTES
-                if item is None or slots > MAX_ROWS or not fits:
-                    width = max(i[1] for i in grid)
-                    rows = [[*range(f, f + n), *[-1] * (width - n)] for _, n, _, f in grid]
-                    yield [i[2] for i in grid], torch.tensor(rows, device=weight.device)
-                    grid = []
-            if item:
-                grid.append(item)
+        grids: list[list[tuple[int, int, int, int]]] = []
+        for item in sorted(work):
+            grid = [*grids[-1], item] if grids else [item]
+            slots = len(grid) * max(size for _, size, _, _ in grid)
+            fits = slots * (item[0] + max_new_tokens) * token_bytes <= CACHE_BYTES
+            if grids and fits and slots <= MAX_ROWS:
+                grids[-1] = grid
+            else:
+                grids.append([item])
+        for grid in grids:
+            width = max(size for _, size, _, _ in grid)
+            rows = [[*range(row, row + n), *[-1] * (width - n)] for _, n, _, row in grid]
+            yield [p for _, _, p, _ in grid], torch.tensor(rows, device=weight.device)
 
     def _project(self, layer: _Layer, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor):
         """Scaled and rotated queries (..., H, hd), rotated keys and values (..., KV, hd).
@@ -245,9 +237,6 @@ class SharedPromptSampler:
     def _mlp(self, layer: _Layer, x: torch.Tensor) -> torch.Tensor:
         gate, up = F.linear(layer.norm_mlp(x), *layer.gate_up).chunk(2, -1)
         return x + layer.down(F.silu(gate) * up)
-
-    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.model.get_output_embeddings()(self.model.model.norm(hidden))
 
     def _prefill(self, prompts: list[Sequence[int]], rows: torch.Tensor, max_new_tokens: int):
         """A batch whose prompts are cached, and the last hidden states (N K, D) of its slots.
@@ -276,13 +265,11 @@ class SharedPromptSampler:
         hidden = last.repeat_interleave(width, 0)  # (N K, D)
         if n > 1:
             filled = rows.flatten() >= 0
-            hidden = hidden[filled]
-            batch.one_column(torch.arange(n, device=rows.device).repeat_interleave(width)[filled])
+            hidden, batch.rows = hidden[filled], rows.flatten()[filled][:, None]
+            batch.keep_lines(torch.arange(n, device=rows.device).repeat_interleave(width)[filled])
         lines, columns = batch.rows.shape
         shape = (lines, kv, columns, max_new_tokens, size)
-        for _ in self.layers:
-            own = [weight.new_empty(shape) for _ in range(2)]
-            batch.completion.append(own)
+        batch.completion = [[weight.new_empty(shape) for _ in range(2)] for _ in self.layers]
         return batch, hidden
 
     def _prefill_part(self, batch: _Batch, prompts: list[Sequence[int]], start: int):

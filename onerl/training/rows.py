@@ -33,7 +33,7 @@ def started_rows(recipe: Recipe, run: runs.Run) -> list[dict[str, str]]:
     model = models.locate(recipe.model)
     models.check_model(model.name)
     if model.folder is None:  # of the hub: whole only once it is fetched, as the run would anyway
-        models.check_folder(model.files)
+        models.check_model(model.files)
     tokenizer = model.tokenizer
     if recipe.scale != "world":  # whose answers are plain numbers
         verifier.warm()
