@@ -236,7 +236,7 @@ class Answers:
                 "category": p.category,
                 "level": p.level,
                 "gold": p.answer,
-                "options": p.options and json.dumps(dict(p.options)),
+                "options": None if p.options is None else json.dumps(dict(p.options)),
                 "prompt_sha256": prompt_sha256(prompt),
             }
             for p, prompt in zip(problems, prompts, strict=True)

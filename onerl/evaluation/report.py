@@ -14,7 +14,7 @@ from functools import cached_property
 import pandas as pd
 
 from onerl import estimates
-from onerl.estimates import METRICS, Estimate, Metric, pass_at_k
+from onerl.estimates import METRICS, Estimate, pass_at_k
 from onerl.problems.benchmarks import PAPER_SETS, SELECTION_SETS
 
 REFLECTION = re.compile("rethink|recheck|recalculate", re.IGNORECASE)
@@ -25,7 +25,7 @@ CODE = re.compile(
 )
 ESTIMATE = ["value", "low", "high"]
 TABLE_COLUMNS = ["benchmark", "metric", "n", "k", *ESTIMATE, "protocol", "checkpoint", "note"]
-SHARE = Metric("correct")
+SHARE = METRICS["accuracy"]
 
 
 @dataclass(frozen=True)
@@ -70,20 +70,24 @@ class Report:
     def table(self) -> pd.DataFrame:
         """benchmark, metric, n problems, k samples each, value, 95 % interval over problems.
 
-        protocol and checkpoint say how the answers were sampled and how the model was chosen. The
-        interval knows nothing of a choice: that of a checkpoint chosen on the same problems is
-        too high. note says where the interval does not promise 95 %. The average is a plain mean
-        of benchmarks, and is there if they are one model's.
+        protocol and checkpoint say how the answers were sampled and how the model was chosen; the
+        interval knows nothing of that choice. note says where it does not promise 95 %. The average
+        is a plain mean of benchmarks, and is there if they are one model's.
         """
-        rows = []
+        found = []
         for name in self.benchmarks:
             k, how = self.samples(name), self._labels([name])
-            found = {m: unit.mean(self.values(name, m)) for m, unit in METRICS.items()}
-            found |= {f"pass@{m}": self.pass_at(m, name) for m in _powers_of_two(k)}
-            rows += [_row(name, metric, k, estimate, how) for metric, estimate in found.items()]
+            parts = {m: unit.mean(self.values(name, m)) for m, unit in METRICS.items()}
+            powers = sorted({2**i for i in range(1, k.bit_length())} | {k} - {1})
+            parts |= {f"pass@{m}": self.pass_at(m, name) for m in powers}
+            found += [(name, metric, k, estimate, how) for metric, estimate in parts.items()]
         how = self._labels(self.averaged)
         if len(self.averaged) > 1 and "; " not in how[1]:
-            rows.append(_row("average", "accuracy", None, self.average(), how))
+            found.append(("average", "accuracy", None, self.average(), how))
+        rows = [
+            [name, metric, part.n, k, part.value, part.low, part.high, *how, part.note]
+            for name, metric, k, part, how in found
+        ]
         return pd.DataFrame(rows, columns=TABLE_COLUMNS).astype({"k": "Int64"})
 
     def _labels(self, benchmarks: Sequence[str]) -> list[str]:
@@ -153,13 +157,3 @@ def paired_difference(
             f"{len(set(left.index) ^ set(right.index))} are in only one of the two reports"
         )
     return METRICS[metric].difference(left, right.loc[left.index])
-
-
-def _powers_of_two(largest: int) -> list[int]:
-    """2, 4, 8, … up to and including `largest`; nothing for 1, which is accuracy."""
-    powers = [2**i for i in range(1, largest.bit_length()) if 2**i < largest]
-    return [*powers, largest] if largest > 1 else []
-
-
-def _row(name: str, metric: str, k: int | None, found: Estimate, how: list[str]) -> list:
-    return [name, metric, found.n, k, found.value, found.low, found.high, *how, found.note]

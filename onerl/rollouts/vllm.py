@@ -131,11 +131,6 @@ class VllmSampler:
         self.asleep = False
         self._rest()
 
-    @property
-    def policy(self) -> torch.nn.Module:
-        """vLLM's module in this process."""
-        return self.llm.llm_engine.model_executor.driver_worker.model_runner.model
-
     def sync(self, model: torch.nn.Module) -> None:
         if self.asleep:
             torch.cuda.empty_cache()
@@ -144,7 +139,8 @@ class VllmSampler:
         # vLLM's own reload: `load_weights` alone, as TRL does it, finds no weights where a platform
         # has packed them for its kernels
         self.llm.collective_rpc("reload_weights", kwargs={"weights_iterator": weights})
-        head = getattr(self.policy, "lm_head", None)
+        worker = self.llm.llm_engine.model_executor.driver_worker
+        head = getattr(worker.model_runner.model, "lm_head", None)
         if head is not None:  # a tied one is not among the weights: its packed copy would stay old
             head.quant_method.process_weights_after_loading(head)
         self.llm.reset_prefix_cache()
