@@ -131,8 +131,8 @@ def locate(model: Any) -> Located:
             " pair of its checkpoints"
         )
     run = place if isinstance(place, Run) else Run(place)
-    recipe, config = run.path / "recipe.yaml", run.path / "config.json"
-    if run is place or (recipe.is_file() and not config.is_file()):
+    is_run = (run.path / "recipe.yaml").is_file() and not (run.path / "config.json").is_file()
+    if run is place or is_run:
         if not run.checkpoints:
             raise ValueError(f"model = {str(run.path)!r}: this run has no checkpoint yet")
         step, place = run.checkpoints[-1]

@@ -23,13 +23,14 @@ only while model, problems, answers, prompts and protocol have the sums they had
 set (`onerl.problems.benchmarks`) the examples that the run was trained on are taken out.
 
 Weights are used in the precision they are stored in, as in the paper, whose Table 7 shows that it
-matters. Not covered: spread between training seeds (`onerl.estimates.seed_interval`).
+matters. Not covered: spread between training seeds (`onerl.estimates.seeds`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +78,7 @@ def evaluate(
     Args:
         model: "world" (the shipped base model), a folder, a hub id, a run (its last checkpoint) or
             a (step, folder) pair of `Run.checkpoints`.
-        benchmarks: names of `onerl.problems.benchmarks`, or examples of the embedded world
-            ("world:pi1").
+        benchmarks: names of `onerl.problems.benchmarks`, or examples of a world ("world:pi1").
         protocol: a name of `PROTOCOLS`, or a `Protocol`, of which what is unset is the
             benchmark's own: `Protocol(samples=8, temperature=0.6)`. None: all of it.
         prompting: prompt format, forced opening and demonstration. None: the model's format alone.
@@ -98,9 +98,14 @@ def evaluate(
     plans = {name: protocol_for(name, protocol) for name in names}
     located, tables = locate(model), []
     asked = {name: problems_of(name, limit, located.world) for name in names}
+    most = located.positions or inf
+    for name, (_, how) in plans.items():
+        if how.max_completion_length > most:
+            raise ValueError(
+                f"evaluation of {name}: max_completion_length = {how.max_completion_length}, but"
+                f" {located.name} has {most} positions; allowed: at most {most}"
+            )
     with closing(Answers(located, prompting or Prompting(), seed, backend)) as answers:
-        for name, (_, how) in plans.items():
-            answers.check_length(name, how)
         for name, (label, how) in plans.items():
             problems, kept = without_training_examples(name, asked[name], located), None
             if out is not None:
@@ -126,9 +131,8 @@ def rescore(records: pd.DataFrame, grader: Callable[[str, str], bool] | None = N
 
     Args:
         records: `Report.records`, or the same read from parquet.
-        grader: a function of (response, gold) like `onerl.verifier.verify`; None: our verifier.
-            With another grader, which says only right or wrong, the answers that ours extracts
-            and its status stay in the records.
+        grader: a function of (response, gold) like `onerl.verifier.verify`, which replaces the
+            verdicts alone; None: our verifier.
     """
     ours = graded(records)
     if grader is None:

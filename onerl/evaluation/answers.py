@@ -162,15 +162,6 @@ class Answers:
         self.format = prompt_format(prompting.prompt, model)
         self.sampler = None
 
-    def check_length(self, name: str, how: Protocol) -> None:
-        """Refuses answers longer than any sequence that the model has positions for."""
-        most = self.model.positions
-        if most is not None and how.max_completion_length > most:
-            raise ValueError(
-                f"evaluation of {name}: max_completion_length = {how.max_completion_length}, but"
-                f" {self.model.name} has {most} positions; allowed: at most {most}"
-            )
-
     def settings(self, problems: list[Problem], how: Protocol) -> dict[str, Any]:
         """What the answers depend on: sums of the inputs, and how they are sampled."""
         return {

@@ -67,15 +67,13 @@ def _kind(row: pd.Series) -> str:
         return AGREE
     if training and evaluation:
         return "ours alone refuses it"
-    if evaluation and not ours:
-        if row["status"] == "no-answer":
-            return "no closed box: the evaluation reads the answer elsewhere"
-        return _numeric(row["text"], row["gold"]) or "the evaluation accepts another form"
-    if ours and not evaluation:
-        return "the evaluation refuses a form of the answer"
     if ours:
-        return "the training refuses a form of the answer"
-    return "the training accepts another form"
+        return f"the {'training' if evaluation else 'evaluation'} refuses a form of the answer"
+    if training:
+        return "the training accepts another form"
+    if row["status"] == "no-answer":
+        return "no closed box: the evaluation reads the answer elsewhere"
+    return _numeric(row["text"], row["gold"]) or "the evaluation accepts another form"
 
 
 def _numeric(text: str, gold: str) -> str | None:
@@ -106,13 +104,12 @@ def accuracies(found: pd.DataFrame, benchmark: str) -> pd.DataFrame:
         index grader; n problems, k answers to each, value, low, high in percent; minus ours, from,
         to in points; p.
     """
-    ours, rows = report_by(found, OURS), {}
+    ours, rows = report_by(found, OURS), []
     for grader in GRADERS:
         report = report_by(found, grader)
-        accuracy = METRICS["accuracy"].mean(report.values(benchmark))
+        own = METRICS["accuracy"].mean(report.values(benchmark))
         minus = paired_difference(report, ours, benchmark)
-        ends = [accuracy.value, accuracy.low, accuracy.high]
-        rows[grader] = [accuracy.n, report.samples(benchmark), *ends]
-        rows[grader] += [minus.value, minus.low, minus.high, minus.p]
+        row = [own.n, report.samples(benchmark), own.value, own.low, own.high]
+        rows.append([*row, minus.value, minus.low, minus.high, minus.p])
     columns = ["n", "k", "value", "low", "high", "minus ours", "from", "to", "p"]
-    return pd.DataFrame(rows.values(), index=pd.Index(rows, name="grader"), columns=columns)
+    return pd.DataFrame(rows, index=pd.Index(GRADERS, name="grader"), columns=columns)

@@ -80,6 +80,8 @@ class Request:
 
 
 class Sampler(Protocol):
+    """Whoever samples rollouts of token ids."""
+
     def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
         """`request.counts[i]` rollouts of each prompt i, in that order."""
 

@@ -68,12 +68,12 @@ class _Batch:
         self.prompt = [(k[lines], v[lines]) for k, v in self.prompt]
         self.mask = None if self.mask is None else self.mask[lines]
 
-    def repack(self, alive: torch.Tensor, filled: int) -> torch.Tensor | None:
-        """Drop dead slots when it pays; returns the flat indices of the slots kept, or None."""
+    def repack(self, alive: torch.Tensor, tokens: torch.Tensor, filled: int) -> torch.Tensor:
+        """Drop dead slots when it pays; returns the tokens of the slots that are left."""
         keep = alive.any(1).nonzero().squeeze(1)
         width = int(alive.sum(1).max())
         if len(keep) * width > REPACK_BELOW * alive.numel():
-            return None
+            return tokens
         order = torch.argsort(alive[keep].logical_not().byte(), dim=1, stable=True)[:, :width]
         slots = keep[:, None] * alive.shape[1] + order
         self.rows = self.rows.where(alive, -1).flatten()[slots]
@@ -86,13 +86,11 @@ class _Batch:
                 fresh = cache.new_empty(*slots.shape[:1], len(heads), width, *cache.shape[3:])
                 fresh[..., :filled, :] = cache[..., :filled, :][index]
                 layer[i] = fresh
-        return slots.flatten()
+        return tokens[slots.flatten()]
 
 
 class SharedPromptSampler:
-    """Samples from `model`, a Qwen2 or Llama causal language model on any device.
-
-    Weights are read at every call of `sample`, so the rollouts are always the current policy's.
+    """Samples from the current weights of `model`, a Qwen2 or Llama model on any device.
 
     Raises:
         ValueError: another architecture, or a model with sliding-window attention.
@@ -113,7 +111,7 @@ class SharedPromptSampler:
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
 
     def sync(self, model: torch.nn.Module) -> None:
-        """Nothing to do: every call reads the weights where they are."""
+        """Nothing to do: every call of `sample` reads the weights where they are."""
 
     def close(self) -> None:
         """Nothing to do: the memory is the model's."""
@@ -151,8 +149,7 @@ class SharedPromptSampler:
                 alive = batch.rows >= 0
                 if t + 1 == limit or not alive.any():
                     break
-                kept = batch.repack(alive, t)
-                hidden = self._decode(batch, tokens if kept is None else tokens[kept], t)
+                hidden = self._decode(batch, batch.repack(alive, tokens, t), t)
         if not logprobs.isfinite().all():
             raise ValueError("the model's logits are not finite; the policy has diverged")
         columns = (owners, lengths.tolist(), ids.tolist(), logprobs.tolist(), stopped.tolist())
