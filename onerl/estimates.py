@@ -37,8 +37,6 @@ EXTRA = 0.1  # beside both sides of every estimated variance; chosen by benchmar
 HALF = 0.5  # a problem for each side, beside the data's own differences
 SAME = 1e-12  # numbers that differ by less are equal
 
-Over = Literal["problems", "seeds", "pairs"]
-
 
 @dataclass(frozen=True)
 class Estimate:
@@ -47,7 +45,8 @@ class Estimate:
     Attributes:
         low: nan, like `high`, where there is no interval: one seed, or nothing that varies.
         p: two-sided p-value of a difference; None of anything else.
-        note: why the interval cannot promise 95 %; empty where it does.
+        note: why the interval cannot promise 95 %; empty where it does, which is where it held the
+            truth in 93 to 98 of 100 simulated cases.
         points: the seeds' values, to be shown where they are few.
     """
 
@@ -55,15 +54,10 @@ class Estimate:
     low: float
     high: float
     n: int
-    over: Over = "problems"
+    over: Literal["problems", "seeds", "pairs"] = "problems"
     p: float | None = None
     note: str = ""
     points: tuple[float, ...] = ()
-
-    @property
-    def promise(self) -> bool:
-        """Whether the interval holds the truth in 93 to 98 of 100 simulated cases."""
-        return not self.note
 
     def map(self, function: Callable[[float], float]) -> Estimate:
         """The estimate seen through an increasing function."""
@@ -83,7 +77,7 @@ class Estimate:
         """f"{estimate:+.1f}" is "+7.1 [+3.2, +11.0]"; a star where it does not promise 95 %."""
         value, low, high = (format(end, spec) for end in (self.value, self.low, self.high))
         interval = f" [{low}, {high}]" if isfinite(self.low) else ""
-        return value + interval + ("" if self.promise else "*")
+        return value + interval + ("*" if self.note else "")
 
 
 @dataclass(frozen=True)

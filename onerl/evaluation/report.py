@@ -98,8 +98,8 @@ class Report:
 
     def average(self, benchmarks: Sequence[str] | None = None) -> Estimate:
         """Mean accuracy in percent of benchmarks, each weighing the same; None: `averaged`."""
-        parts = [SHARE.mean(self.values(name)) for name in benchmarks or self.averaged]
-        return estimates.combination(parts)
+        names = benchmarks or self.averaged
+        return estimates.combination([SHARE.mean(self.values(name)) for name in names])
 
     @cached_property
     def by_category(self) -> pd.DataFrame:
@@ -118,18 +118,6 @@ class Report:
             found = SHARE.mean(group.groupby("problem", sort=False)["correct"].mean())
             rows.append([name, part, found.n, found.value, found.low, found.high])
         return pd.DataFrame(rows, columns=["benchmark", column, "n", *ESTIMATE])
-
-    @cached_property
-    def reflections(self) -> pd.DataFrame:
-        """The paper's counts (its Figure 4): answers, those with a reflection word, and words."""
-        groups = self._measured.groupby("benchmark", sort=False)
-        found = groups.agg(
-            answers=("text", "size"),
-            with_word=("reflection", "sum"),
-            words=("reflection_words", "sum"),
-        )
-        found.loc["all"] = found.sum()
-        return found.reset_index()
 
     def samples(self, benchmark: str) -> int:
         """k: how often each problem of the benchmark was sampled."""

@@ -80,7 +80,7 @@ class Request:
 
 
 class Sampler(Protocol):
-    """Whoever samples rollouts of token ids."""
+    """Whoever samples rollouts of token ids; one that reads the model itself inherits the rest."""
 
     def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
         """`request.counts[i]` rollouts of each prompt i, in that order."""

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from onerl.rollouts import Request, Rollout
+from onerl.rollouts import Request, Rollout, Sampler
 from onerl.rollouts.draws import choose
 from onerl.rollouts.merged import merged_weight
 
@@ -89,8 +89,10 @@ class _Batch:
         return tokens[slots.flatten()]
 
 
-class SharedPromptSampler:
+class SharedPromptSampler(Sampler):
     """Samples from the current weights of `model`, a Qwen2 or Llama model on any device.
+
+    Every call reads the weights where they are: `sync` and `close` have nothing to do.
 
     Raises:
         ValueError: another architecture, or a model with sliding-window attention.
@@ -109,12 +111,6 @@ class SharedPromptSampler:
         attention = model.model.layers[0].self_attn
         self.head_dim, self.scale = attention.head_dim, attention.scaling
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
-
-    def sync(self, model: torch.nn.Module) -> None:
-        """Nothing to do: every call of `sample` reads the weights where they are."""
-
-    def close(self) -> None:
-        """Nothing to do: the memory is the model's."""
 
     @torch.no_grad()
     def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
