@@ -45,8 +45,8 @@ class Estimate:
     Attributes:
         low: nan, like `high`, where there is no interval: one seed, or nothing that varies.
         p: two-sided p-value of a difference; None of anything else.
-        note: why the interval cannot promise 95 %; empty where it does, which is where it held the
-            truth in 93 to 98 of 100 simulated cases.
+        note: why the interval cannot promise 95 %; empty where it held the truth in 93 to 98 of
+            100 simulated cases.
         points: the seeds' values, to be shown where they are few.
     """
 
@@ -249,9 +249,7 @@ def runs(values: Any, minus: Any = None, top: float = 1.0) -> Estimate:
 
     Args:
         values: one number per problem and seed, shape (problems, seeds).
-        minus: of the same shape: what is subtracted, problem by problem and seed by seed; p is then
-            Student's over seeds, or the permutation's over problems.
-        top: as for `mean`.
+        minus: of the same shape; p is Student's over seeds, or the permutation's over problems.
 
     Raises:
         ValueError: not such a shape, or not the same for both, or what is not a number.

@@ -202,13 +202,10 @@ def _reason(error: Exception) -> str:
 
 
 def check_model(model: str | Path) -> None:
-    """Refuses a model that cannot be had or is not whole, in one line.
+    """Refuses a folder or a hub id that cannot be had or is not whole, in one line.
 
-    Of a hub id that is not in the local cache its existence, its licence and its list of files are
-    asked for; nothing is downloaded.
-
-    Args:
-        model: a folder or a hub id.
+    Of a hub id its existence, its licence and its list of files are asked for, or else the local
+    cache is read; nothing is downloaded.
 
     Raises:
         FileNotFoundError: it is nowhere, or a file is missing.
@@ -254,9 +251,6 @@ def _json(file: Path) -> dict[str, Any]:
 
 def load(folder: Path, **how: Any):
     """The causal language model in a folder; every tensor must be there, and none beside them.
-
-    Args:
-        how: for `from_pretrained`.
 
     Raises:
         FileNotFoundError: a file is missing.

@@ -117,11 +117,7 @@ def evaluate(
 
 
 def side_by_side(reports: Mapping[str, Any]) -> pd.DataFrame:
-    """The tables of several models as one, whose first column, model, has the keys.
-
-    Args:
-        reports: what has a `table`: a `Report`, or a `contamination.Completion`.
-    """
+    """The tables of `Report`s or `Completion`s as one, whose first column, model, has the keys."""
     tables = pd.concat({name: report.table for name, report in reports.items()}, names=["model"])
     return tables.reset_index("model").reset_index(drop=True)
 

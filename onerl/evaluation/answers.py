@@ -220,30 +220,26 @@ class Answers:
             top_p=protocol.top_p,
         )
         rollouts = self.sampler.sample([encode(prompt + prefix) for prompt in prompts], request)
-        about = [
-            {
+        rows = []
+        for i, rollout in enumerate(rollouts):
+            p, ids = problems[rollout.prompt_index], rollout.token_ids
+            row = {
                 "benchmark": name,
                 "problem": p.id,
                 "category": p.category,
                 "level": p.level,
                 "gold": p.answer,
                 "options": None if p.options is None else json.dumps(dict(p.options)),
-                "prompt_sha256": prompt_sha256(prompt),
-            }
-            for p, prompt in zip(problems, prompts, strict=True)
-        ]
-        return pd.DataFrame(
-            {
-                **about[rollout.prompt_index],
+                "prompt_sha256": prompt_sha256(prompts[rollout.prompt_index]),
                 "sample": i % protocol.samples,
                 "seed": seeds[i],
-                "text": prefix + tokenizer.decode(rollout.token_ids, skip_special_tokens=True),
-                "tokens": forced + len(rollout.token_ids),
-                "token_ids": np.array(rollout.token_ids, dtype=np.int32),
+                "text": prefix + tokenizer.decode(ids, skip_special_tokens=True),
+                "tokens": forced + len(ids),
+                "token_ids": np.array(ids, dtype=np.int32),
                 "finish": rollout.finish,
             }
-            for i, rollout in enumerate(rollouts)
-        ).astype({"level": "Int64"})
+            rows.append(row)
+        return pd.DataFrame(rows).astype({"level": "Int64"})
 
 
 class Kept:
@@ -263,9 +259,8 @@ class Kept:
             return
         self.parts = stored.pop("parts", None)
         if not isinstance(self.parts, dict):
-            raise ValueError(
-                f"{folder}: its answers were kept without sums, by an older version; {CLEAR}"
-            )
+            reason = "its answers were kept without sums, by an older version"
+            raise ValueError(f"{folder}: {reason}; {CLEAR}")
         changed = [
             f"{key} is {value!r} now and was {stored.get(key)!r}"
             for key, value in settings.items()
@@ -327,17 +322,14 @@ def _stored(folder: Path) -> dict[str, Any] | None:
     file = folder / SETTINGS
     if not file.exists():
         if any(folder.glob("*.parquet")):
-            raise ValueError(
-                f"{folder}: holds answers (*.parquet) and no {SETTINGS} that says whose they are;"
-                f" {CLEAR}"
-            )
+            reason = f"holds answers (*.parquet) and no {SETTINGS} that says whose they are"
+            raise ValueError(f"{folder}: {reason}; {CLEAR}")
         return None
     try:
         return dict(json.loads(file.read_text("utf-8")))
     except (ValueError, TypeError):
-        raise ValueError(
-            f"{file}: is torn, so nothing says whose the answers beside it are; {CLEAR}"
-        ) from None
+        reason = "is torn, so nothing says whose the answers beside it are"
+        raise ValueError(f"{file}: {reason}; {CLEAR}") from None
 
 
 def _sum(values: list) -> str:

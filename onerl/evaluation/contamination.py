@@ -71,11 +71,9 @@ def completion(
     """How often a model completes problems from the first `share` of their words, greedily.
 
     Args:
-        model: as for `onerl.evaluate`.
+        model, limit, backend: as for `onerl.evaluate`.
         benchmarks: names of `onerl.problems.benchmarks`, or "world-corpus": 1,000 questions of
             the text that the embedded model was trained on.
-        limit: only so many problems of each, evenly spaced.
-        backend: as for `onerl.evaluate`.
 
     Raises:
         ValueError: share is not between 0 and 1, or a benchmark is unknown or cannot be scored.

@@ -28,9 +28,8 @@ AGREE = "all agree"
 def graded(records: pd.DataFrame) -> pd.DataFrame:
     """The records with a column of True and False per grader, and `answer` and `status` by ours.
 
-    Args:
-        records: at least columns text and gold; with a column benchmark, the units of Minerva
-            Math are kept by the paper's evaluation, as in its code.
+    The records have at least text and gold; with a column benchmark, the units of Minerva Math are
+    kept by the paper's evaluation, as in its code.
     """
     pairs = list(zip(records["text"], records["gold"], strict=True))
     keep = records.get("benchmark", pd.Series("", index=records.index)) == "minerva_math"
@@ -100,9 +99,8 @@ def report_by(found: pd.DataFrame, grader: str) -> Report:
 def accuracies(found: pd.DataFrame, benchmark: str) -> pd.DataFrame:
     """Accuracy under each grader, and minus ours on the same answers, paired by problem.
 
-    Returns:
-        index grader; n problems, k answers to each, value, low, high in percent; minus ours, from,
-        to in points; p.
+    Index grader; n problems, k answers to each, value, low, high in percent; minus ours, from, to
+    in points; p.
     """
     ours, rows = report_by(found, OURS), []
     for grader in GRADERS:

@@ -126,7 +126,6 @@ class SharedPromptSampler(Sampler):
         ids = torch.zeros(total, limit, dtype=torch.long, device=device)  # (B, T)
         logprobs = torch.zeros(total, limit, dtype=torch.float64, device=device)  # (B, T)
         lengths = torch.full((total,), limit, device=device)  # (B,)
-        stopped = torch.zeros(total, dtype=torch.bool, device=device)  # (B,)
         eos = torch.tensor(sorted(request.eos_ids), dtype=torch.long, device=device)
         for group, rows in self._batches(prompts, request.counts, limit):
             batch, hidden = self._prefill([prompts[p] for p in group], rows, limit)
@@ -140,7 +139,6 @@ class SharedPromptSampler(Sampler):
                 ids[row[live], t], logprobs[row[live], t] = tokens[live], chosen[live]
                 ended = live & torch.isin(tokens, eos)
                 lengths[row[ended]] = t + 1
-                stopped[row[ended]] = True
                 batch.rows = batch.rows.masked_fill(ended.view_as(batch.rows), -1)
                 alive = batch.rows >= 0
                 if t + 1 == limit or not alive.any():
@@ -148,11 +146,12 @@ class SharedPromptSampler(Sampler):
                 hidden = self._decode(batch, batch.repack(alive, tokens, t), t)
         if not logprobs.isfinite().all():
             raise ValueError("the model's logits are not finite; the policy has diverged")
-        columns = (owners, lengths.tolist(), ids.tolist(), logprobs.tolist(), stopped.tolist())
-        return [
-            Rollout(owner, tokens[:length], values[:length], "stop" if stop else "length")
-            for owner, length, tokens, values, stop in zip(*columns, strict=True)
-        ]
+        rollouts = []
+        columns = (owners, lengths.tolist(), ids.tolist(), logprobs.tolist())
+        for owner, length, tokens, values in zip(*columns, strict=True):
+            finish = "stop" if tokens[length - 1] in request.eos_ids else "length"
+            rollouts.append(Rollout(owner, tokens[:length], values[:length], finish))
+        return rollouts
 
     def _refresh(self, positions: int) -> None:
         """Fuse the projections of the current weights and compute the rotary angles."""
@@ -191,14 +190,12 @@ class SharedPromptSampler(Sampler):
         config, weight = self.model.config, self.model.model.embed_tokens.weight
         token_bytes = 2 * config.num_hidden_layers * self.kv_heads * self.head_dim
         token_bytes *= weight.element_size()
-        firsts = [sum(counts[:p]) for p in range(len(counts))]
-        work = []  # (prompt length, rollouts, prompt, first row)
+        work, end = [], 0  # (prompt length, rollouts, prompt, first row)
         for p, count in enumerate(counts):
-            fit = CACHE_BYTES // (token_bytes * (len(prompt_ids[p]) + max_new_tokens))
-            width = min(MAX_ROWS, max(1, fit))
-            for start in range(0, count, width):
-                size = min(width, count - start)
-                work.append((len(prompt_ids[p]), size, p, firsts[p] + start))
+            length, first, end = len(prompt_ids[p]), end, end + count
+            width = min(MAX_ROWS, max(1, CACHE_BYTES // (token_bytes * (length + max_new_tokens))))
+            for row in range(first, end, width):
+                work.append((length, min(width, end - row), p, row))
         grids: list[list[tuple[int, int, int, int]]] = []
         for item in sorted(work):
             grid = [*grids[-1], item] if grids else [item]
@@ -249,12 +246,8 @@ class SharedPromptSampler(Sampler):
         shapes = (n, kv, size, longest), (n, kv, longest, size)
         batch.prompt = [tuple(weight.new_zeros(shape) for shape in shapes) for _ in self.layers]
         step = max(1, PREFILL_TOKENS // longest)
-        last = torch.cat(
-            [
-                self._prefill_part(batch, prompts[start : start + step], start)
-                for start in range(0, n, step)
-            ]
-        )
+        starts = range(0, n, step)
+        last = torch.cat([self._prefill_part(batch, prompts[i : i + step], i) for i in starts])
         hidden = last.repeat_interleave(width, 0)  # (N K, D)
         if n > 1:
             filled = rows.flatten() >= 0
