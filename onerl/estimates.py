@@ -128,10 +128,10 @@ def mean(values: Sequence[float], top: float = 1.0) -> Estimate:
     The score interval: the means m whose distance to the one observed is at most z standard errors
     at m, where the variance of one problem is d * m * (top - m) / top (d * m without a top). For
     one answer a problem d is 1 and this is Wilson's interval (1927). Several answers vary less: d,
-    the design effect, is the variance between the problems (Franco, Little, Louis and Slud 2019).
-    `EXTRA` on both of its sides takes it to 1, its largest value, when nothing varies, so that the
-    interval is never empty. The note says where fewer than 100 problems are uneven: where more than
-    half of the variance is between them.
+    the design effect, is estimated by the variance between the problems (Franco, Little, Louis and
+    Slud 2019). `EXTRA` on both of its sides takes it to 1, its largest value, when nothing varies,
+    so that the interval is never empty. The note says where fewer than 100 problems are uneven:
+    where more than half of the variance is between them.
 
     Raises:
         ValueError: no values, one that is not a number, or one outside 0 to `top`.
