@@ -227,13 +227,12 @@ def seeds(values: Sequence[float], bounds: tuple[float, float] | None = None) ->
     x = _numbers(values, "a mean over seeds")
     n, value, points = len(x), float(x.mean()), tuple(map(float, x))
     lowest, highest = bounds or (-inf, inf)
-    if n == 1:
-        return Estimate(value, nan, nan, n, "seeds", note="one seed has no interval", points=points)
     if np.ptp(x) > SAME:
         low, high = value + stats.t.ppf(TAILS, n - 1) * stats.sem(x)
         low, high, note = max(lowest, low), min(highest, high), _doubt(x)
-    elif bounds is None:
-        low, high, note = nan, nan, "equal seeds have no interval"
+    elif n == 1 or bounds is None:
+        low = high = nan
+        note = "one seed has no interval" if n == 1 else "equal seeds have no interval"
     else:
         same = TAILS[0] ** (1 / n)
         low, high = lowest + (value - lowest) * same, highest - (highest - value) * same

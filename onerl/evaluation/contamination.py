@@ -55,8 +55,8 @@ class Completion:
         rows = []
         for name, group in self.records.groupby("benchmark", sort=False):
             for metric in METRICS:
-                found = Metric(metric).mean(group[metric])
-                rows.append([name, metric, found.n, found.value, found.low, found.high])
+                found = Metric(metric).mean(group[metric]).row()
+                rows.append({"benchmark": name, "metric": metric} | found)
         return pd.DataFrame(rows, columns=["benchmark", "metric", "n", "value", "low", "high"])
 
 

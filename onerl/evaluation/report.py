@@ -74,27 +74,25 @@ class Report:
         interval knows nothing of that choice. note says where it does not promise 95 %. The average
         is a plain mean of benchmarks, and is there if they are one model's.
         """
-        found = []
+        rows = []
         for name in self.benchmarks:
             k, how = self.samples(name), self._labels([name])
             parts = {m: unit.mean(self.values(name, m)) for m, unit in METRICS.items()}
             powers = sorted({2**i for i in range(1, k.bit_length())} | {k} - {1})
             parts |= {f"pass@{m}": self.pass_at(m, name) for m in powers}
-            found += [(name, metric, k, estimate, how) for metric, estimate in parts.items()]
+            same = {"benchmark": name, "k": k} | how
+            rows += [same | {"metric": metric} | part.row() for metric, part in parts.items()]
         how = self._labels(self.averaged)
-        if len(self.averaged) > 1 and "; " not in how[1]:
-            found.append(("average", "accuracy", None, self.average(), how))
-        rows = [
-            [name, metric, part.n, k, part.value, part.low, part.high, *how, part.note]
-            for name, metric, k, part, how in found
-        ]
+        if len(self.averaged) > 1 and "; " not in how["checkpoint"]:
+            average = {"benchmark": "average", "metric": "accuracy", "k": None}
+            rows.append(average | how | self.average().row())
         return pd.DataFrame(rows, columns=TABLE_COLUMNS).astype({"k": "Int64"})
 
-    def _labels(self, benchmarks: Sequence[str]) -> list[str]:
+    def _labels(self, benchmarks: Sequence[str]) -> dict[str, str]:
         """Protocol and checkpoint of the answers to these benchmarks."""
         rows = self.records[self.records["benchmark"].isin(benchmarks)]
         labels = rows.reindex(columns=["protocol", "checkpoint"], fill_value="not recorded")
-        return ["; ".join(dict.fromkeys(labels[column])) for column in labels]
+        return {column: "; ".join(dict.fromkeys(labels[column])) for column in labels}
 
     def average(self, benchmarks: Sequence[str] | None = None) -> Estimate:
         """Mean accuracy in percent of benchmarks, each weighing the same; None: `averaged`."""
@@ -116,7 +114,7 @@ class Report:
         known = self.records.reindex(columns=["benchmark", column, "problem", "correct"])
         for (name, part), group in known.groupby(["benchmark", column]):
             found = SHARE.mean(group.groupby("problem", sort=False)["correct"].mean())
-            rows.append([name, part, found.n, found.value, found.low, found.high])
+            rows.append({"benchmark": name, column: part} | found.row())
         return pd.DataFrame(rows, columns=["benchmark", column, "n", *ESTIMATE])
 
     def samples(self, benchmark: str) -> int:
