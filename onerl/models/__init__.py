@@ -4,6 +4,7 @@
     locate("Qwen/Qwen2.5-Math-1.5B")    a hub id; its files are fetched when they are needed
     locate(run.checkpoints[-1])         a (step, folder) pair; a folder alone will do as well
     locate(run)                         a run, or its folder: the last checkpoint
+    locate("model.gguf")                a GGUF file, converted once into a folder (`gguf`)
 
 `check_model` and `load` say in one line why a model cannot be used: a missing or torn file,
 adapters in place of weights, a tensor that is missing or that the architecture does not have. A
@@ -19,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from onerl.models.gguf import converted, is_gguf
 from onerl.parameters import read_yaml
 from onerl.problems.prompts import MATH_SYSTEM
 from onerl.runs import Run
@@ -116,8 +118,9 @@ def locate(model: Any) -> Located:
     """What the name of a model stands for.
 
     Args:
-        model: "world", a folder, a hub id, a (step, folder) pair of `Run.checkpoints`, a `Run` or
-            its folder (its last checkpoint), or what `locate` has returned.
+        model: "world", a folder, a hub id, a GGUF file, a (step, folder) pair of
+            `Run.checkpoints`, a `Run` or its folder (its last checkpoint), or what `locate` has
+            returned.
 
     Raises:
         ValueError: none of these, or a run without a checkpoint.
@@ -127,8 +130,8 @@ def locate(model: Any) -> Located:
     step, place = model if isinstance(model, tuple) else (None, model)
     if not isinstance(place, Run | str | Path) or place == "":
         raise ValueError(
-            f'model = {model!r}: allowed: "world", a folder, a hub id, a run or a (step, folder)'
-            " pair of its checkpoints"
+            f'model = {model!r}: allowed: "world", a folder, a hub id, a GGUF file, a run or a'
+            " (step, folder) pair of its checkpoints"
         )
     run = place if isinstance(place, Run) else Run(place)
     is_run = (run.path / "recipe.yaml").is_file() and not (run.path / "config.json").is_file()
@@ -136,6 +139,8 @@ def locate(model: Any) -> Located:
         if not run.checkpoints:
             raise ValueError(f"model = {str(run.path)!r}: this run has no checkpoint yet")
         step, place = run.checkpoints[-1]
+    if is_gguf(place):
+        place = converted(Path(place))
     name = str(FOLDER if place == "world" else place)
     folder = Path(name)
     if not folder.is_dir():
