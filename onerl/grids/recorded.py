@@ -54,6 +54,11 @@ def folder_of(name: str) -> Path:
     return outputs_folder() / "recorded" / name
 
 
+def names() -> list[str]:
+    """The grids that are recorded, sorted."""
+    return sorted(path.parent.name for path in folder_of("").glob("*/runs.json"))
+
+
 def record(grid: Grid, name: str) -> Path:
     """Pack a grid that was run here into `outputs/recorded/<name>`, replacing what is there.
 
@@ -101,11 +106,10 @@ def load(name: str) -> Grid:
         FileNotFoundError: no such grid is recorded; the message names those that are.
     """
     folder = folder_of(name)
-    if not (folder / "runs.json").is_file():
-        there = sorted(path.parent.name for path in folder.parent.glob("*/runs.json"))
+    if name not in names():
         raise FileNotFoundError(
-            f"recorded grid {name!r}: {folder / 'runs.json'} is not there{nearest(name, there)};"
-            f" recorded: {', '.join(there) or 'none'}"
+            f"recorded grid {name!r}: {folder / 'runs.json'} is not there{nearest(name, names())};"
+            f" recorded: {', '.join(names()) or 'none'}"
         )
     entries = json.loads((folder / "runs.json").read_text("utf-8"))["runs"]
     tables = {file: _by_run(folder / f"{file}.parquet") for file in FILES}

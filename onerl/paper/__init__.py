@@ -5,6 +5,6 @@ them, row by row, and names what is missing. `claims` lists what the paper and i
 `effects` measures each claim on a recorded grid, and the verdict follows from the interval.
 """
 
-from onerl.paper.numbers import FOOTNOTES, TEXT, footnotes, row, table, tables
+from onerl.paper.numbers import described, footnotes, row, table, tables
 
-__all__ = ["FOOTNOTES", "TEXT", "footnotes", "row", "table", "tables"]
+__all__ = ["described", "footnotes", "row", "table", "tables"]

@@ -23,7 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from inspect import signature
 from typing import Literal
 
 import numpy as np
@@ -87,11 +88,12 @@ def _claim(entry: dict) -> Claim:
     expected = choose("expected", entry.get("expected", "above"), ("above", "below", "equal"))
     if not measure:
         return Claim(entry["claim"], entry["source"], expected, why=entry["why"])
-    make = MEASURES[choose("measure", measure.pop("of"), MEASURES)]
+    of = MEASURES[choose("measure", measure.pop("of"), MEASURES)]
     try:
-        return Claim(entry["claim"], entry["source"], expected, make(**measure))
+        signature(of).bind(Grid, **measure)
     except TypeError as error:
         raise RecipeError(f"claim {entry['claim']!r}: measure: {error}") from None
+    return Claim(entry["claim"], entry["source"], expected, partial(of, **measure))
 
 
 def table(grid: str | None = None) -> pd.DataFrame:

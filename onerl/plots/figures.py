@@ -3,7 +3,8 @@
 A table's index says where: a training step (`curves`), a group such as a category (`intervals`).
 An outer level of the index, as `pandas.concat({"before": a, "after": b})` makes it, is the series.
 Columns are `value`, `low` and `high`; without the last two no interval is drawn. Rows without a
-value have no mark, and a value without an interval has its mark alone.
+value have no mark, and a value without an interval has its mark alone. `paper` says that they are
+the paper's values.
 
 `beside`, `training_curves`, `small_multiples` and `live` are whole figures.
 """
@@ -18,28 +19,19 @@ import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from onerl.plots.style import (
-    BLACK,
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    OURS,
-    PAPER,
-    PURPLE,
-    SKY,
-    include,
-    legend,
-    level,
-    name_lines,
-    panels,
-    series_style,
-)
+from onerl.plots import style
 
 BASE = "base model"  # this series is grey, as its level is
 FEW = 25  # points of a curve that are few enough for a marker each
 PERCENT = (0.0, 100.0)
-VERDICTS = {"right": BLUE, "wrong": ORANGE, "truncated": PURPLE}
+VERDICTS = {"right": style.BLUE, "wrong": style.ORANGE, "truncated": style.PURPLE}
+
+# What seaborn leaves to the caller: nothing is averaged, and names of series are ours.
+LINE = {"estimator": None, "errorbar": None, "legend": False, "linewidth": 1.6}
+LINE |= {"markersize": 5, "markeredgewidth": 0}
+DOTS = {"legend": False, "s": 28, "linewidth": 0, "zorder": 3}
+CELLS = {"fmt": "", "linewidths": 1, "annot_kws": {"fontsize": 9.5, "color": style.BLACK}}
+BARS = {"multiple": "stack", "stat": "percent", "alpha": 1, "linewidth": 0.3, "legend": False}
 
 
 def curves(axis: Axes, table: pd.DataFrame, paper: bool = False) -> None:
@@ -50,32 +42,21 @@ def curves(axis: Axes, table: pd.DataFrame, paper: bool = False) -> None:
 
     Args:
         table: index step, or (series, step); columns value, low, high, interval.
-        paper: whether these are the paper's values.
     """
-    for style, name, rows in _series(table, paper):
+    for mark, name, rows in _series(table, paper):
         steps, values = rows.index.to_numpy(float), rows["value"].to_numpy(float)
         if len(rows) < 3:
-            _dots(axis, rows, steps, values, "y", style)
-            style |= {"linestyle": ":", "linewidth": 1}
-        seaborn.lineplot(
-            x=steps,
-            y=values,
-            ax=axis,
-            label=name,
-            legend=False,
-            errorbar=None,
-            estimator=None,
-            markersize=5,
-            markeredgewidth=0,
-            **{"linewidth": 1.6, **style, "marker": style["marker"] if len(rows) <= FEW else ""},
-        )
+            _dots(axis, rows, steps, values, "y", mark)
+            mark |= {"linestyle": ":", "linewidth": 1}
+        if len(rows) > FEW:
+            mark |= {"marker": ""}
+        seaborn.lineplot(x=steps, y=values, ax=axis, label=name, **LINE | mark)
         if "low" in rows and len(rows) > 2:
             bounds = rows[["low", "high"]].astype(float)
             if "interval" in rows and (seeds := rows["interval"] == "seeds").any():
                 bounds = bounds.where(seeds, rows["value"], axis=0)
-            axis.fill_between(
-                steps, bounds["low"], bounds["high"], color=style["color"], alpha=0.2, linewidth=0
-            )
+            band = {"color": mark["color"], "alpha": 0.2, "linewidth": 0}
+            axis.fill_between(steps, bounds["low"], bounds["high"], **band)
 
 
 def intervals(axis: Axes, table: pd.DataFrame, paper: bool = False) -> None:
@@ -85,15 +66,14 @@ def intervals(axis: Axes, table: pd.DataFrame, paper: bool = False) -> None:
 
     Args:
         table: index group, or (series, group); columns value, low, high.
-        paper: whether these are the paper's values.
     """
     names = table.index.get_level_values(-1)
     groups, series = list(dict.fromkeys(names)), list(_series(table, paper))
     apart = 0.17 if names.has_duplicates else 0.0
     offsets = np.linspace(-apart, apart, len(series)) if len(series) > 1 else [0.0]
-    for offset, (style, name, rows) in zip(offsets, series, strict=True):
+    for offset, (mark, name, rows) in zip(offsets, series, strict=True):
         places = [groups.index(group) + offset for group in rows.index]
-        _dots(axis, rows, rows["value"], places, "x", style, name)
+        _dots(axis, rows, rows["value"], places, "x", mark, name)
     axis.set_yticks(range(len(groups)), groups)
     axis.set_ylim(len(groups) - 0.5, -0.5)
 
@@ -103,10 +83,9 @@ def scatter(axis: Axes, table: pd.DataFrame, x: str, paper: bool = False) -> Non
 
     Args:
         table: index anything, or (series, anything); columns x, value, low, high.
-        paper: whether these are the paper's values.
     """
-    for style, name, rows in _series(table, paper):
-        _dots(axis, rows, rows[x], rows["value"], "y", style, name)
+    for mark, name, rows in _series(table, paper):
+        _dots(axis, rows, rows[x], rows["value"], "y", mark, name)
 
 
 def heat_map(
@@ -119,19 +98,10 @@ def heat_map(
         limits: the values at the two ends of the colour scale.
         label: of the colour bar; "" for none.
     """
-    seaborn.heatmap(
-        values.astype(float),
-        annot=texts,
-        fmt="",
-        vmin=limits[0],
-        vmax=limits[1],
-        cmap=seaborn.light_palette(SKY, as_cmap=True),
-        linewidths=1,
-        annot_kws={"fontsize": 9.5, "color": BLACK},
-        cbar=bool(label),
-        cbar_kws={"label": label} if label else None,
-        ax=axis,
-    )
+    (vmin, vmax), cmap = limits, seaborn.light_palette(style.SKY, as_cmap=True)
+    scale = {"vmin": vmin, "vmax": vmax, "cmap": cmap}
+    scale |= {"cbar": bool(label), "cbar_kws": {"label": label}}
+    seaborn.heatmap(values.astype(float), annot=texts, ax=axis, **CELLS | scale)
     axis.tick_params(axis="y", rotation=0)
     axis.grid(visible=False)
     for name in axis.get_xticklabels():
@@ -146,23 +116,11 @@ def histogram(axis: Axes, table: pd.DataFrame, x: str, bins: Sequence[float]) ->
         bins: edges of the bars, in units of x.
     """
     verdicts = [verdict for verdict in VERDICTS if (table["verdict"] == verdict).any()]
-    seaborn.histplot(
-        table,
-        x=x,
-        hue="verdict",
-        hue_order=verdicts,
-        palette=VERDICTS,
-        bins=bins,
-        multiple="stack",
-        stat="percent",
-        alpha=1,
-        linewidth=0.3,
-        legend=False,
-        ax=axis,
-    )
+    hue = {"hue": "verdict", "hue_order": verdicts, "palette": VERDICTS}
+    seaborn.histplot(table, x=x, bins=bins, ax=axis, **hue | BARS)
     for verdict, bars in zip(reversed(verdicts), axis.containers, strict=True):
         bars.set_label(verdict)
-    level(axis, table[x].mean(), "mean", vertical=True)
+    style.level(axis, table[x].mean(), "mean", vertical=True)
 
 
 def beside(ours: pd.DataFrame, paper: pd.Series, levels: Mapping[str, float], title: str) -> Figure:
@@ -175,17 +133,18 @@ def beside(ours: pd.DataFrame, paper: pd.Series, levels: Mapping[str, float], ti
         title: what the figure shows, as a sentence.
     """
     height = 1.8 + 0.3 * len(ours)
-    figure, (left, right) = panels(1, 2, height, title, sharey=True)
+    figure, (left, right) = style.panels(1, 2, height, title, sharey=True)
     intervals(left, ours)
     values = pd.to_numeric(paper)
     intervals(right, values.reindex(ours.index), paper=True)
     for name, value in levels.items():
-        level(left, value, name, GREEN if "ceiling" in name else GREY, vertical=True)
+        color = style.GREEN if "ceiling" in name else style.GREY
+        style.level(left, value, name, color, vertical=True)
     if BASE in values:
-        level(right, values[BASE], BASE, vertical=True)
-    texts = {"held-out accuracy (%)": OURS, "best MATH500 (%)": PAPER}
+        style.level(right, values[BASE], BASE, vertical=True)
+    texts = {"held-out accuracy (%)": style.OURS, "best MATH500 (%)": style.PAPER}
     for axis, (label, text) in zip((left, right), texts.items(), strict=True):
-        include(axis, x=PERCENT)
+        style.include(axis, x=PERCENT)
         axis.set_title(text.replace(": ", ":\n"), pad=16)  # narrow where names of arms are long
         axis.set_xlabel(label)
     return figure
@@ -207,17 +166,18 @@ def training_curves(
     held_out = held_out.sort_index()
     values, last = held_out["value"], held_out.index[-1]
     title = f"Held-out accuracy: {values.iloc[0]:.0f} % at step {held_out.index[0]}"
-    figure, (axis,) = panels(height=3.8, title=f"{title}, {values[last]:.0f} % at step {last}")
+    title += f", {values[last]:.0f} % at step {last}"
+    figure, (axis,) = style.panels(height=3.8, title=title)
     reward = 100 * metrics.set_index("step")["reward"]
     series = {f"held-out, {benchmark}": held_out, "training reward": reward.to_frame("value")}
     curves(axis, pd.concat(series))
     if 0 in held_out.index:
-        level(axis, values[0], BASE)
+        style.level(axis, values[0], BASE)
     if ceiling is not None:
-        level(axis, ceiling, "elicitation ceiling", GREEN)
+        style.level(axis, ceiling, "elicitation ceiling", style.GREEN)
     axis.set(xlabel="training step", ylabel="accuracy (%), 95 % interval")
-    include(axis, y=PERCENT)
-    name_lines(axis)
+    style.include(axis, y=PERCENT)
+    style.name_lines(axis)
     return figure
 
 
@@ -241,17 +201,17 @@ def small_multiples(
     rows = -(-len(tables) // columns)
     groups = {tuple(table.index.get_level_values(-1).unique()) for table in tables.values()}
     same = kind is intervals and len(groups) == 1
-    figure, axes = panels(rows, columns, rows * height + 0.6, title, sharey=same)
+    figure, axes = style.panels(rows, columns, rows * height + 0.6, title, sharey=same)
     for axis in axes[len(tables) :]:
         axis.remove()
     axes = axes[: len(tables)]
     for axis, (name, table) in zip(axes, tables.items(), strict=True):
         kind(axis, table)
         axis.set_title(name)
-        include(axis, **({"y": (0, 0)} if kind is curves else {"x": PERCENT}))
+        style.include(axis, **({"y": (0, 0)} if kind is curves else {"x": PERCENT}))
         if kind is curves and axis in axes[-columns:]:
             axis.set_xlabel("training step")
-    legend(max(axes, key=lambda axis: len(axis.get_legend_handles_labels()[1])))
+    style.legend(max(axes, key=lambda axis: len(axis.get_legend_handles_labels()[1])))
     return figure, axes
 
 
@@ -263,54 +223,38 @@ def live(rows: Sequence[Sequence[float]], steps: int) -> Figure:
         steps: of the whole run.
     """
     table = pd.DataFrame(rows, columns=["step", "reward", "length"]).set_index("step")
-    figure, axes = panels(1, 2, 2.6)
+    figure, axes = style.panels(1, 2, 2.6)
     titles = {"reward": "training reward (%)", "length": "response length (tokens)"}
     for axis, (name, title), scale in zip(axes, titles.items(), (100, 1), strict=True):
         curves(axis, scale * table[[name]].set_axis(["value"], axis=1))
-        include(axis, x=(0, steps), y=PERCENT if scale == 100 else (0, 0))
+        style.include(axis, x=(0, steps), y=PERCENT if scale == 100 else (0, 0))
         axis.set(title=title, xlabel="training step")
     return figure
 
 
-def _series(
-    table: pd.DataFrame | pd.Series, paper: bool
-) -> Iterator[tuple[dict, str | None, pd.DataFrame]]:
+def _series(table: pd.DataFrame | pd.Series, paper: bool) -> Iterator[tuple]:
     """Style, name and rows of each series, in the order of the table or of its categories."""
     table = table.to_frame("value") if isinstance(table, pd.Series) else table
     if table.index.nlevels == 1:
-        yield series_style(0, paper), None, table
+        yield style.series_style(0, paper), None, table
         return
     names = table.index.get_level_values(0)
     order = names.categories if isinstance(names, pd.CategoricalIndex) else names.unique()
     number = 0
     for name in order:
-        style = series_style(number, paper)
-        if name == BASE:
-            style["color"] = GREY
-        else:
-            number += 1
+        mark = style.series_style(number, paper) | ({"color": style.GREY} if name == BASE else {})
+        number += name != BASE
         if len(rows := table[names == name]):
-            yield style, name, rows.droplevel(0)
+            yield mark, name, rows.droplevel(0)
 
 
-def _dots(axis: Axes, rows: pd.DataFrame, x, y, bars: str, style: dict, name=None) -> None:
+def _dots(axis: Axes, rows: pd.DataFrame, x, y, bars: str, mark: dict, name=None) -> None:
     """Dots at (x, y), with the intervals of the rows along one direction, "x" or "y"."""
-    color = style["color"]
+    color, marker = mark["color"], mark["marker"]
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if "low" in rows:
         # A bound that rounding has put on the wrong side of its value is a bar of length 0.
         sides = np.array([rows["value"] - rows["low"], rows["high"] - rows["value"]], dtype=float)
         sides = {f"{bars}err": sides.clip(min=0)}
         axis.errorbar(x, y, fmt="none", color=color, capsize=3, elinewidth=1.5, **sides)
-    seaborn.scatterplot(
-        x=x,
-        y=y,
-        ax=axis,
-        label=name,
-        legend=False,
-        color=color,
-        marker=style["marker"],
-        s=28,
-        linewidth=0,
-        zorder=3,
-    )
+    seaborn.scatterplot(x=x, y=y, ax=axis, label=name, color=color, marker=marker, **DOTS)

@@ -85,16 +85,8 @@ def level(axis: Axes, value: float, label: str, color: str = GREY, vertical: boo
         axis.axhline(value, label=label, **style)
         return
     axis.axvline(value, **style)
-    axis.annotate(
-        label,
-        (value, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(0, 2),
-        textcoords="offset points",
-        ha="center",
-        color=color,
-        fontsize=8.5,
-    )
+    place = {"xycoords": ("data", "axes fraction"), "xytext": (0, 2), "textcoords": "offset points"}
+    axis.annotate(label, (value, 1), ha="center", color=color, fontsize=8.5, **place)
 
 
 def logarithmic(axis: Axes) -> None:
@@ -117,29 +109,23 @@ def logarithmic(axis: Axes) -> None:
 
 def name_lines(axis: Axes) -> None:
     """Write each line's label beside its right end, in its colour; no two labels overlap."""
-    lines = [line for line in axis.get_lines() if not line.get_label().startswith("_")]
-    lines = [line for line in lines if len(line.get_ydata())]
+    named = [line for line in axis.get_lines() if not line.get_label().startswith("_")]
+    lines = [line for line in named if len(line.get_ydata())]
     lines.sort(key=lambda line: line.get_ydata()[-1])
     axis.figure.draw_without_rendering()  # lays out, so that heights are known
     size = 9.0
     gap = 1.35 * size / 72 * axis.figure.dpi / axis.bbox.height
-    places = [_fraction(axis, line.get_ydata()[-1]) for line in lines]
+    to_fraction = axis.transData + axis.transAxes.inverted()
+    places = [to_fraction.transform((0, line.get_ydata()[-1]))[1] for line in lines]
     for _ in range(100):  # move neighbours that touch apart, each by half of what is missing
         for below, above in pairwise(range(len(places))):
             missing = max(0.0, places[below] + gap - places[above])
             places[below] -= missing / 2
             places[above] += missing / 2
     for line, place in zip(lines, places, strict=True):
-        axis.annotate(
-            line.get_label(),
-            (1, place),
-            xycoords="axes fraction",
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            color=line.get_color(),
-            fontsize=size,
-        )
+        text = {"va": "center", "color": line.get_color(), "fontsize": size}
+        beside = {"xycoords": "axes fraction", "xytext": (4, 0), "textcoords": "offset points"}
+        axis.annotate(line.get_label(), (1, place), **text, **beside)
 
 
 def legend(axis: Axes, columns: int = 4) -> None:
@@ -190,8 +176,3 @@ def show(figure: Figure, path: str | Path, *, alt: str, dpi: int = DPI) -> displ
     path.write_bytes(data)
     alt = f"{figure.get_suptitle()}. {alt}"
     return display.Image(data, width=round(100 * figure.get_figwidth()), alt=alt)
-
-
-def _fraction(axis: Axes, height: float) -> float:
-    """A height in data units as a fraction of the axis."""
-    return axis.transAxes.inverted().transform(axis.transData.transform((0, height)))[1]
