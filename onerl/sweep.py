@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ from onerl.grids.board import Board
 from onerl.grids.finished import collect
 from onerl.grids.grid import Grid
 from onerl.grids.pools import Local, Slurm, Task, plan
+from onerl.parameters import choose
 from onerl.recipe import Recipe
 from onerl.runs import outputs_folder
 from onerl.runs.health import WELL
@@ -70,17 +71,14 @@ def sweep(
         SweepError: jobs failed; raised after all the others are finished.
         ValueError: an argument is not allowed, or SLURM or submitit is missing.
     """
-    if evaluate not in ("last", "all") or backend not in ("local", "slurm"):
-        raise ValueError(
-            f"evaluate = {evaluate!r}, backend = {backend!r}: allowed are last and all, local and"
-            " slurm"
-        )
+    choose("evaluate", evaluate, ("last", "all"))
+    choose("backend", backend, ("local", "slurm"))
     if not recipes:
         raise ValueError("recipes = {}: must have at least one recipe")
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs = {jobs}: must be at least 1, or None")
     folder = Path(out) if out is not None else outputs_folder()
-    named = {key if _is_key(key) else (str(key), r.seed): r for key, r in recipes.items()}
+    named = {_key(key, recipe): recipe for key, recipe in recipes.items()}
     tasks = plan(named, folder, evaluate, limit)
     board = Board(tasks)
     waiting = [task for task in tasks if task.state == "waiting"]
@@ -93,28 +91,20 @@ def sweep(
             pool.stop()
     board.close()
     grid = collect(named, folder, evaluate, limit)
-    for line in _healths(grid):
-        board.say(line)
-    failed = [task for task in tasks if task.state == "failed"]
-    if failed:
+    health = grid.health()
+    if counts := health["verdict"].value_counts().to_dict():
+        board.say(f"health: {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}")
+    for row in health[~health["verdict"].isin(WELL)].reset_index().itertuples():
+        board.say(f"  {row.arm}, seed {row.seed}: {row.verdict}: {row.sentence}")
+    if failed := [task for task in tasks if task.state == "failed"]:
         keys = [key for task in failed for key in task.keys]
         raise SweepError(_report(failed, len(tasks)), keys, grid)
     return grid
 
 
-def _healths(grid: Grid) -> Iterator[str]:
-    """How many runs have each verdict, then a line for each run that is not well."""
-    if not grid.outcomes:
-        return
-    found = grid.health()
-    counts = found["verdict"].value_counts()
-    yield f"health: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}"
-    for (arm, seed), row in found[~found["verdict"].isin(WELL)].iterrows():
-        yield f"  {arm}, seed {seed}: {row['verdict']}: {row['sentence']}"
-
-
-def _is_key(key: Hashable) -> bool:
-    return isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], int)
+def _key(key: Hashable, recipe: Recipe) -> tuple[str, int]:
+    whole = isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], int)
+    return key if whole else (str(key), recipe.seed)
 
 
 def _report(failed: Sequence[Task], total: int) -> str:

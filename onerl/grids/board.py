@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from onerl.parameters import FRONT_ENDS
+from onerl.parameters import watched
 
 if TYPE_CHECKING:
     from onerl.grids.pools import Task
@@ -23,10 +21,8 @@ class Board:
     """Shows the tasks of a sweep; `say`, `started`, `ended` and `tick` are told what happens."""
 
     def __init__(self, tasks: Sequence[Task]):
-        self.tasks = tasks
-        self.looked = self.lined = time.monotonic()
-        self.display = None
-        if in_notebook():
+        self.tasks, self.looked, self.display = tasks, time.monotonic(), None
+        if watched():
             from IPython.display import display
 
             self.display = display(self._table(), display_id=True)
@@ -41,46 +37,37 @@ class Board:
     def ended(self, task: Task) -> None:
         if self.display is None:
             finished = sum(task.state in ("done", "failed") for task in self.tasks)
-            self.say(
-                f"{task.state:7s}  {task.name}, {task.seconds:.0f} s"
-                f"  [{finished} of {len(self.tasks)}]"
-            )
+            so_far = f"[{finished} of {len(self.tasks)}]"
+            self.say(f"{task.state:7s}  {task.name}, {task.seconds:.0f} s  {so_far}")
 
     def tick(self) -> None:
         """Called often; looks at the running jobs now and then."""
         now = time.monotonic()
-        if self.display is not None and now - self.looked > LOOK:
-            self.looked = now
-            self.display.update(self._table())
-        if self.display is None and now - self.lined > LINE:
-            self.lined = now
+        if now - self.looked < (LINE if self.display is None else LOOK):
+            return
+        self.looked = now
+        if self.display is None:
             running = [(task.name, where(task)) for task in self.tasks if task.state == "running"]
             lines = [f"{name}: {what}" for name, what in running if what != QUEUED]
             self.say(f"running  {'; '.join(lines)}  ({len(running) - len(lines)} {QUEUED})")
+        self.close()
 
     def close(self) -> None:
+        """The last look, without a wait."""
         if self.display is not None:
             self.display.update(self._table())
 
     def _table(self):
         import pandas as pd
 
-        rows = [
-            [task.name, task.state, where(task) if task.state == "running" else ""]
-            for task in self.tasks
-        ]
+        rows = [[task.name, task.state, where(task)] for task in self.tasks]
         return pd.DataFrame(rows, columns=["run", "state", "where"])
-
-
-def in_notebook() -> bool:
-    """Whether this is a kernel that somebody looks at; papermill's and nbval's are not."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return bool(FRONT_ENDS & set(os.environ)) and hasattr(shell, "kernel")
 
 
 def where(task: Task) -> str:
     """How far a running job is, read from the last line of its metrics."""
+    if task.state != "running":
+        return ""
     file = task.job.out / "metrics.jsonl"
     lines = file.read_bytes().splitlines() if file.exists() else []
     try:

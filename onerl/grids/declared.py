@@ -15,18 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
-from onerl.parameters import RecipeError, nearest, params_folder
+from onerl.parameters import RecipeError, choose, nearest, params_folder
 from onerl.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCALES = ("world", "paper")
 FIELDS = ("evaluate", "seeds", "quick", "arms", "steps")
 
 
@@ -52,17 +52,12 @@ def definition(name: str, scale: Literal["world", "paper"] = "world") -> Definit
     Raises:
         RecipeError: no such grid.
     """
-    if name not in _file():
-        raise RecipeError(
-            f"grid = {name!r}: there is no such grid{nearest(name, names())};"
-            f" grids: {', '.join(names())}"
-        )
-    grid = _file()[name]
-    arms = {
-        arm: dict(changes[scale] if set(changes) <= set(SCALES) else changes)
-        for arm, changes in grid["arms"].items()
-        if scale in changes or not set(changes) <= set(SCALES)
-    }
+    grid = _file()[choose("grid", name, _file())]
+    arms = {}
+    for arm, changes in grid["arms"].items():
+        everywhere = not set(changes) <= {"world", "paper"}
+        if everywhere or scale in changes:
+            arms[arm] = dict(changes if everywhere else changes[scale])
     quick = set(grid["quick"]["arms"] or arms)
     return Definition(
         arms=arms,
@@ -109,13 +104,13 @@ def recipes(
         base = base.replace(steps=grid.steps)
     if seeds is None:
         seeds = grid.seeds if full else grid.quick_seeds
-    numbers = _listed("seeds", seeds)
-    return {
-        (arm, seed): _recipe(base.replace(seed=seed), changes)
-        for arm, changes in grid.arms.items()
-        if arm in chosen
-        for seed in numbers
-    }
+    found = {}
+    for arm, seed in product([arm for arm in grid.arms if arm in chosen], _listed("seeds", seeds)):
+        changes = dict(grid.arms[arm])
+        row = changes.pop("row", None)
+        changed = base.replace(seed=seed).replace(**changes)
+        found[arm, seed] = changed if row is None else changed.ablation(row=row)
+    return found
 
 
 def differences(recipes: Mapping[tuple[str, int], Recipe]) -> pd.DataFrame:
@@ -134,13 +129,6 @@ def _listed(name: str, value: Any) -> tuple:
     if not values:
         raise RecipeError(f"{name} = {value!r}: must be at least one, or None for the grid's own")
     return values
-
-
-def _recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    changes = dict(changes)
-    row = changes.pop("row", None)
-    changed = base.replace(**changes)
-    return changed if row is None else changed.ablation(row=row)
 
 
 @lru_cache(maxsize=1)

@@ -67,15 +67,10 @@ def scores(history: pd.DataFrame | Mapping[str, Sequence[float]], seed: int = 0)
             " accuracies of a run on more than one example, each visited"
         )
     lists = list(history.values())
-    table = pd.DataFrame(
-        {
-            "mean": [float(np.mean(accuracies)) for accuracies in lists],
-            "visits": [len(accuracies) for accuracies in lists],
-            "std": [historical_variance(accuracies) for accuracies in lists],
-            "lim": lim(lists),
-            "near_half": [near_half(accuracies) for accuracies in lists],
-            "random": np.random.default_rng(seed).random(len(lists)),
-        },
-        index=pd.Index(list(history), name="example"),
-    )
+    table = pd.DataFrame(index=pd.Index(history, name="example"))
+    of_each = {"mean": np.mean, "visits": len, "std": historical_variance}
+    for name, score in of_each.items():
+        table[name] = [score(accuracies) for accuracies in lists]
+    table["lim"], table["near_half"] = lim(lists), [near_half(values) for values in lists]
+    table["random"] = np.random.default_rng(seed).random(len(lists))
     return table.assign(**{f"rank {name}": ranks(table[name]) for name in SCORES})

@@ -42,14 +42,12 @@ def family(problem: str) -> str:
 
 def _grouped(grid: Grid, arm: str, benchmark: str, group) -> pd.DataFrame:
     before = grid.base.values(benchmark)
-    after = pd.DataFrame(
-        {seed: grid.report(arm, seed).values(benchmark) for seed in grid.seeds(arm)}
-    ).loc[before.index]
+    after = {seed: grid.report(arm, seed).values(benchmark) for seed in grid.seeds(arm)}
     rows, unit = {}, METRICS["accuracy"]
     for name, problems in before.groupby(before.index.map(group), sort=False):
-        values = after.loc[problems.index]
-        base = pd.DataFrame(dict.fromkeys(values, problems))
-        found, gain = unit.runs(values), unit.runs(values, base)
-        numbers = [getattr(part, end) for part in (found, gain) for end in ("value", "low", "high")]
+        values = pd.DataFrame(after).loc[problems.index]
+        found = unit.runs(values)
+        gain = unit.runs(values, pd.DataFrame(dict.fromkeys(values, problems)))
+        numbers = [number for e in (found, gain) for number in (e.value, e.low, e.high)]
         rows[name] = [len(problems), unit.scale * problems.mean(), *numbers]
     return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis("family")

@@ -6,7 +6,8 @@ Columns are `value`, `low` and `high`; without the last two no interval is drawn
 value have no mark, and a value without an interval has its mark alone. `paper` says that they are
 the paper's values.
 
-`beside`, `training_curves`, `small_multiples` and `live` are whole figures.
+`beside`, `training_curves`, `small_multiples` and `live` are whole figures; their titles say what
+they show, as a sentence.
 """
 
 from __future__ import annotations
@@ -39,9 +40,6 @@ def curves(axis: Axes, table: pd.DataFrame, paper: bool = False) -> None:
 
     Where the column `interval` says that a series has intervals over seeds, the one over problems
     at step 0 is not drawn: the base model is the same for every seed.
-
-    Args:
-        table: index step, or (series, step); columns value, low, high, interval.
     """
     for mark, name, rows in _series(table, paper):
         steps, values = rows.index.to_numpy(float), rows["value"].to_numpy(float)
@@ -63,9 +61,6 @@ def intervals(axis: Axes, table: pd.DataFrame, paper: bool = False) -> None:
     """Dots with intervals, a line per group from the top down, a marker per series on it.
 
     A categorical level of series keeps the colours of series that a panel lacks.
-
-    Args:
-        table: index group, or (series, group); columns value, low, high.
     """
     names = table.index.get_level_values(-1)
     groups, series = list(dict.fromkeys(names)), list(_series(table, paper))
@@ -79,11 +74,7 @@ def intervals(axis: Axes, table: pd.DataFrame, paper: bool = False) -> None:
 
 
 def scatter(axis: Axes, table: pd.DataFrame, x: str, paper: bool = False) -> None:
-    """Dots with vertical intervals against a column, a marker per series.
-
-    Args:
-        table: index anything, or (series, anything); columns x, value, low, high.
-    """
+    """Dots with vertical intervals against the column `x`, a marker per series."""
     for mark, name, rows in _series(table, paper):
         _dots(axis, rows, rows[x], rows["value"], "y", mark, name)
 
@@ -91,16 +82,14 @@ def scatter(axis: Axes, table: pd.DataFrame, x: str, paper: bool = False) -> Non
 def heat_map(
     axis: Axes, values: pd.DataFrame, texts: pd.DataFrame, limits: tuple[float, float], label: str
 ) -> None:
-    """A coloured cell per value with a text in it; cells without a value stay empty.
+    """A coloured cell per value with its text in it; cells without a value stay empty.
 
     Args:
-        values, texts: of the same rows and columns.
         limits: the values at the two ends of the colour scale.
         label: of the colour bar; "" for none.
     """
-    (vmin, vmax), cmap = limits, seaborn.light_palette(style.SKY, as_cmap=True)
-    scale = {"vmin": vmin, "vmax": vmax, "cmap": cmap}
-    scale |= {"cbar": bool(label), "cbar_kws": {"label": label}}
+    scale = dict(zip(("vmin", "vmax"), limits, strict=True), cbar=bool(label))
+    scale |= {"cmap": seaborn.light_palette(style.SKY, as_cmap=True), "cbar_kws": {"label": label}}
     seaborn.heatmap(values.astype(float), annot=texts, ax=axis, **CELLS | scale)
     axis.tick_params(axis="y", rotation=0)
     axis.grid(visible=False)
@@ -130,10 +119,8 @@ def beside(ours: pd.DataFrame, paper: pd.Series, levels: Mapping[str, float], ti
         ours: index arm; columns value, low, high, in percent.
         paper: the paper's value by arm and of "base model"; NaN or absent where it has none.
         levels: of the left panel, by name, such as the model before training; in percent.
-        title: what the figure shows, as a sentence.
     """
-    height = 1.8 + 0.3 * len(ours)
-    figure, (left, right) = style.panels(1, 2, height, title, sharey=True)
+    figure, (left, right) = style.panels(1, 2, 1.8 + 0.3 * len(ours), title, sharey=True)
     intervals(left, ours)
     values = pd.to_numeric(paper)
     intervals(right, values.reindex(ours.index), paper=True)
@@ -193,7 +180,6 @@ def small_multiples(
     Args:
         kind: `curves`, against the training step and from 0 up, or `intervals`, in percent.
         tables: by the title of their panel.
-        title: what the figure shows, as a sentence.
         columns: panels in a row, at most.
         height: of a panel, in inches.
     """

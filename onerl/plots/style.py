@@ -39,10 +39,7 @@ STYLE = {
 
 
 def series_style(number: int, paper: bool = False) -> dict:
-    """Colour, marker and line style of a figure's n-th series.
-
-    The paper's series share colour and marker, whatever their number, and differ in line style.
-    """
+    """Colour, marker and line style of a figure's n-th series; the paper's differ in the last."""
     number %= len(COLORS)
     if paper:
         return {"color": VERMILION, "marker": "D", "linestyle": PAPER_DASHES[number]}
@@ -56,7 +53,6 @@ def panels(
 
     Args:
         height: of the whole figure, in inches; its width is always 8.
-        title: what the figure shows, as a sentence.
         shared: further arguments of `Figure.subplots`, such as sharey=True.
     """
     with rc_context(STYLE):
@@ -67,11 +63,7 @@ def panels(
 
 
 def include(axis: Axes, **ranges: tuple[float, float]) -> None:
-    """Make the axis show at least these values; what lies beyond them stays in sight too.
-
-    Args:
-        ranges: x or y, or both, for example y=(0, 100).
-    """
+    """Make the axis show at least these values of x or y, such as y=(0, 100), and what it has."""
     for name, values in ranges.items():
         getattr(axis.dataLim, f"update_from_data_{name}")(values, ignore=False)
     axis.autoscale_view()
@@ -92,8 +84,8 @@ def level(axis: Axes, value: float, label: str, color: str = GREY, vertical: boo
 def logarithmic(axis: Axes) -> None:
     """A logarithmic vertical axis with decimal numbers.
 
-    The axis stays linear where the values above 0 span less than a factor of 5, because it might
-    then have no number at all, and where no value is above 0.
+    It stays linear where no value is above 0, and where those that are span less than a factor of
+    5, because it might then have no number at all.
     """
     heights = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.get_lines()])
     heights = heights[heights > 0]
