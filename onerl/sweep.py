@@ -11,8 +11,7 @@ none of the others; it is reported at the end, with its log. Ctrl-C ends the job
 
 On this machine a job is a process with `cores // jobs` threads, or as many as its recipe says, and
 one GPU of its own where there are any. On SLURM a job is preempted and queued again without loss.
-
-Not covered: one run over several GPUs (`accelerate launch -m onerl.train`).
+One run over several GPUs is not covered (`accelerate launch -m onerl.train`).
 """
 
 from __future__ import annotations
@@ -78,7 +77,10 @@ def sweep(
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs = {jobs}: must be at least 1, or None")
     folder = Path(out) if out is not None else outputs_folder()
-    named = {_key(key, recipe): recipe for key, recipe in recipes.items()}
+    named = {}
+    for key, recipe in recipes.items():
+        arm_and_seed = isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], int)
+        named[key if arm_and_seed else (str(key), recipe.seed)] = recipe
     tasks = plan(named, folder, evaluate, limit)
     board = Board(tasks)
     waiting = [task for task in tasks if task.state == "waiting"]
@@ -100,11 +102,6 @@ def sweep(
         keys = [key for task in failed for key in task.keys]
         raise SweepError(_report(failed, len(tasks)), keys, grid)
     return grid
-
-
-def _key(key: Hashable, recipe: Recipe) -> tuple[str, int]:
-    whole = isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], int)
-    return key if whole else (str(key), recipe.seed)
 
 
 def _report(failed: Sequence[Task], total: int) -> str:
@@ -132,24 +129,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--backend", choices=["local", "slurm"], default="local")
     parser.add_argument("--out", help="folder of the run folders; default outputs/")
     parser.add_argument("--limit", type=int, help="only so many problems of each benchmark")
-    for flag, what in (("-p", "recipe field"), ("--slurm", "submitit parameter")):
-        parser.add_argument(
-            flag, nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help=what
-        )
-    given = parser.parse_args(arguments)
+    pairs = {"nargs": 2, "action": "append", "default": [], "metavar": ("KEY", "VALUE")}
+    parser.add_argument("-p", help="recipe field", **pairs)
+    parser.add_argument("--slurm", help="submitit parameter", **pairs)
+    given = vars(parser.parse_args(arguments))
     with command_line():
-        base = Recipe.load(given.preset, **dict(given.p))
-        recipes = grids.recipes(given.grid, base, given.seeds, given.arms, given.full)
+        name, base = given.pop("grid"), Recipe.load(given.pop("preset"), **dict(given.pop("p")))
+        subset = {key: given.pop(key) for key in ("seeds", "arms", "full")}
+        recipes = grids.recipes(name, base, **subset)
+        given["slurm"] = {k: int(v) if v.isdigit() else v for k, v in given["slurm"]}
         try:
-            grid = sweep(
-                recipes,
-                jobs=given.jobs,
-                backend=given.backend,
-                evaluate=grids.definition(given.grid, base.scale).evaluate,
-                out=given.out,
-                limit=given.limit,
-                slurm={k: int(v) if v.isdigit() else v for k, v in given.slurm},
-            )
+            grid = sweep(recipes, evaluate=grids.definition(name).evaluate, **given)
         except SweepError as error:
             raise SystemExit(f"error: {error}") from None
         print(grid.table().round(1).to_string())

@@ -6,9 +6,8 @@
     grids.recipes("data_size", "qwen2.5-math-1.5b")   the paper's arms of the same grid
     grids.differences(recipes)                        a row per arm: the fields in which they differ
 
-A grid is declared in `params/grids.yaml`; here an arm's changes become recipes. An arm changes only
-what it must, so that arms of different grids that mean the same run have the same hash, and share
-its folder. Not covered: training them (`onerl.sweep`) and what came out (`onerl.grids.grid`).
+An arm changes only what it must, so that arms of different grids that mean the same run have the
+same hash, and share its folder.
 """
 
 from __future__ import annotations
@@ -82,9 +81,7 @@ def recipes(
         preset: what the arms change: a preset's name, a YAML file, or a recipe, whose seed is
             replaced. Its model decides between the world's arms and the paper's. An arm's changes
             win over its values, but a number of steps that is not its preset's stays.
-        seeds, arms: only these, or only this one; None: those of the quick subset, or of the
-            whole grid.
-        full: the whole grid instead of the quick subset.
+        seeds, arms: only these, or this one; None: the quick subset's, or all with `full`.
 
     Raises:
         RecipeError: no such grid, preset or arm, or a seed that is not allowed.
@@ -96,10 +93,9 @@ def recipes(
     chosen = _listed("arms", arms) if arms is not None else grid.arms if full else grid.quick_arms
     for arm in chosen:
         if arm not in grid.arms:
-            raise RecipeError(
-                f"arms: grid {name} has no arm {arm!r} with preset {base.preset}"
-                f"{nearest(arm, grid.arms)}; arms: {', '.join(grid.arms)}"
-            )
+            near = f"{nearest(arm, grid.arms)}; arms: {', '.join(grid.arms)}"
+            preset = f"with preset {base.preset}"
+            raise RecipeError(f"arms: grid {name} has no arm {arm!r} {preset}{near}")
     if grid.steps is not None and base.steps == Recipe.load(base.preset).steps:
         base = base.replace(steps=grid.steps)
     if seeds is None:
@@ -137,16 +133,11 @@ def _file() -> dict[str, dict[str, Any]]:
     path = params_folder() / "grids.yaml"
     found = yaml.safe_load(path.read_text("utf-8"))
     for name, grid in found.items():
-        for key in grid:
-            if key not in FIELDS:
-                raise RecipeError(
-                    f"{path}: grid {name}: unknown key {key!r}{nearest(key, FIELDS)};"
-                    f" allowed: {', '.join(FIELDS)}"
-                )
-        for arm in grid["quick"]["arms"] or ():
-            if arm not in grid["arms"]:
-                raise RecipeError(
-                    f"{path}: grid {name}: quick has an arm {arm!r} that the grid has not"
-                    f"{nearest(arm, grid['arms'])}"
-                )
+        where = f"{path}: grid {name}"
+        for key in set(grid) - set(FIELDS):
+            near = f"{nearest(key, FIELDS)}; allowed: {', '.join(FIELDS)}"
+            raise RecipeError(f"{where}: unknown key {key!r}{near}")
+        for arm in set(grid["quick"]["arms"] or ()) - set(grid["arms"]):
+            near = nearest(arm, grid["arms"])
+            raise RecipeError(f"{where}: quick has an arm {arm!r} that the grid has not{near}")
     return found

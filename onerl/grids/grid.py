@@ -9,10 +9,8 @@
     grid.health()                      the verdict on each run
 
 Intervals are over training seeds (Student's) wherever an arm has two or more, because a single run
-says nothing about the next one. With one seed they are over problems (bootstrap), and the column
-`interval` says which it is. Accuracies and shares are in percent, length is in tokens.
-
-Not covered: running (`onerl.sweep`) and keeping (`onerl.grids.recorded`).
+says nothing about the next one. With one seed they are over problems, and the column `interval`
+says which it is. Accuracies and shares are in percent, length is in tokens.
 """
 
 from __future__ import annotations
@@ -37,10 +35,9 @@ COLUMNS = ["seeds", "problems", "value", "low", "high", "interval", "by seed", "
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run of a grid: its recipe, metrics, accuracies per example, and reports by step.
+    """One run of a grid, with reports by step; `path` is None where it is only recorded.
 
-    `base` is the report on the model before training. `path` is the run's folder, None where the
-    run is only recorded.
+    `base` is the report on the model before training.
     """
 
     recipe: Recipe
@@ -53,10 +50,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Grid:
-    """The finished runs of a grid by (arm, seed), and its tables.
-
-    `label` says what must be printed beside any number of a recorded grid.
-    """
+    """The finished runs of a grid; `label` belongs beside any number of a recorded one."""
 
     outcomes: Mapping[tuple[str, int], Outcome]
     recorded: bool = False
@@ -68,7 +62,7 @@ class Grid:
         return list(dict.fromkeys(arm for arm, _ in self.outcomes))
 
     def health(self) -> pd.DataFrame:
-        """How each run is (`onerl.runs.health`): index arm and seed; verdict, sentence."""
+        """`onerl.runs.health` of each run: index arm and seed; columns verdict, sentence."""
         found = {key: health_of(run.metrics) for key, run in self.outcomes.items()}
         rows = [[*key, health.verdict, health.sentence] for key, health in found.items()]
         columns = ["arm", "seed", "verdict", "sentence"]
@@ -110,7 +104,7 @@ class Grid:
 
     @property
     def base(self) -> Report | None:
-        """The evaluation of the model before training (the first run's, as all start from it)."""
+        """The evaluation of the model before training, from which all runs start."""
         return next((run.base for run in self.outcomes.values() if run.base), None)
 
     def base_estimate(self, metric: str = "accuracy", benchmark: str | None = None) -> Estimate:
@@ -151,9 +145,8 @@ class Grid:
             base: the model before training alone, under the name "base model".
 
         Returns:
-            A row per arm: seeds, problems, value, low, high, interval ("seeds" or "problems": over
-            what), by seed (each one's value, where they are fewer than ten), and note: why the
-            interval does not promise 95 %.
+            A row per arm: seeds, problems, value, low, high, interval (over "seeds" or "problems"),
+            by seed (the values of fewer than ten), note (why the interval does not promise 95 %).
         """
         if base:
             return _table({BASE: _row(metric, self._values(BASE, metric, benchmark)[[0]])}, "arm")

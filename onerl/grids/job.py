@@ -4,8 +4,7 @@
 
 A job can be killed at any time and started again: training goes on from the last checkpoint,
 evaluation behind the last whole batch, and a finished job does nothing. Where another process is
-training in the folder, it waits for that one to end. `Job` is also what submitit pickles: SLURM
-calls `checkpoint` when it preempts the job, and starts the same job again.
+training in the folder, it waits for that one to end.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class Job:
         return finished(run, self.recipe) and not self.asked(run)
 
     def checkpoint(self):
-        """What submitit queues again when the job is preempted: the same, for it resumes."""
+        """What submitit queues again when SLURM preempts the job: the same, for it resumes."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onerl.grids.board import Board
@@ -35,7 +35,7 @@ class Task:
     keys: list[tuple[str, int]]
     state: str = "waiting"  # then running, done or failed
     log: Path | None = None
-    started: float = field(default=0.0, compare=False)
+    started: float = 0.0
     seconds: float = 0.0
 
     @property

@@ -11,7 +11,7 @@
     history.parquet   share of right rollouts by run, step and example, where a run has several
 
 What is read from here was not run here: `Grid.label` says so, with commit, date and hardware, and
-belongs beside every number. Not covered: sampled texts and weights, which stay in the run folders.
+belongs beside every number.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from onerl.parameters import nearest
 from onerl.recipe import Recipe
 from onerl.runs import outputs_folder
 from onerl.runs.files import write_text
+from onerl.training.children import command_line
 
 BASE_RUN = "base"
 CHANGED = " and changes"  # behind a commit that is not all that a run was made from
@@ -105,10 +106,9 @@ def load(name: str) -> Grid:
     """
     folder = folder_of(name)
     if name not in names():
-        raise FileNotFoundError(
-            f"recorded grid {name!r}: {folder / 'runs.json'} is not there{nearest(name, names())};"
-            f" recorded: {', '.join(names()) or 'none'}"
-        )
+        near, there = nearest(name, names()), ", ".join(names()) or "none"
+        lacks = f"{folder / 'runs.json'} is not there{near}; recorded: {there}"
+        raise FileNotFoundError(f"recorded grid {name!r}: {lacks}")
     entries = json.loads((folder / "runs.json").read_text("utf-8"))["runs"]
     tables = {file: _by_run(folder / f"{file}.parquet") for file in FILES}
     reports = {}
@@ -116,17 +116,13 @@ def load(name: str) -> Grid:
         for step, rows in table.groupby("step"):
             answers = rows.drop(columns=["run", "step"]).assign(checkpoint=f"step {step}")
             reports.setdefault(run, {})[int(step)] = RecordedReport(answers)
-    base = reports.get(BASE_RUN, {}).get(0)
-    outcomes = {
-        (entry["arm"], entry["seed"]): Outcome(
-            recipe=Recipe(**entry["recipe"]),
-            metrics=tables["metrics"][entry["hash"]].drop(columns="run").dropna(axis=1, how="all"),
-            history=_wide(tables["history"].get(entry["hash"])),
-            reports=reports[entry["hash"]],
-            base=base,
-        )
-        for entry in entries
-    }
+    base, outcomes = reports.get(BASE_RUN, {}).get(0), {}
+    for entry in entries:
+        recipe, run = Recipe(**entry["recipe"]), entry["hash"]
+        metrics = tables["metrics"][run].drop(columns="run").dropna(axis=1, how="all")
+        history = _wide(tables["history"].get(run))
+        outcome = Outcome(recipe, metrics, history, reports[run], base)
+        outcomes[entry["arm"], entry["seed"]] = outcome
     return Grid(outcomes, recorded=True, label=_label(entries))
 
 
@@ -201,18 +197,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--preset", default="tiny", help="a preset or a YAML file")
     parser.add_argument("--out", type=Path, help="folder of the run folders; default outputs/")
     given = parser.parse_args(arguments)
-    for name in given.grid:
-        try:
+    with command_line():
+        for name in given.grid:
             recipes = grids.recipes(name, given.preset, full=True)
             evaluate = grids.definition(name).evaluate
             grid = collect(recipes, given.out or outputs_folder(), evaluate)
-            folder = record(grid, name)
-        except (ValueError, OSError) as error:
-            raise SystemExit(f"error: {error}") from None
-        size = sum(file.stat().st_size for file in folder.iterdir()) / 2**20
-        print(f"{name}: {len(grid.outcomes)} of {len(recipes)} runs, {size:.2f} MiB")
-        if grid.missing:
-            print("  not finished:", ", ".join(f"{arm} seed {s}" for arm, s in grid.missing))
+            size = sum(file.stat().st_size for file in record(grid, name).iterdir()) / 2**20
+            print(f"{name}: {len(grid.outcomes)} of {len(recipes)} runs, {size:.2f} MiB")
+            if grid.missing:
+                print("  not finished:", ", ".join(f"{arm} seed {s}" for arm, s in grid.missing))
 
 
 if __name__ == "__main__":

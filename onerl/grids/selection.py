@@ -7,8 +7,7 @@
 An example's history is the list of its training accuracies, one for each visit. The paper ranks by
 their variance (Eq. 1, 2); its example pi_j is the one ranked j. The rivals: LIMR's agreement with
 the mean curve of all examples (arXiv 2502.11886, as in the paper's released selection script),
-mean accuracy near one half, and chance. Whether a score predicts what an example is worth is not
-decided here: that takes a run on each (grid "selection").
+mean accuracy near one half, and chance. Whether one predicts a gain takes the grid "selection".
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import pandas as pd
 from onerl.problems.released import historical_variance, ranks
 
 SCORES = ("std", "lim", "near_half", "random")
-"""Columns of `scores` to rank by; the greatest comes first in each."""
 
 
 def lim(histories: Sequence[Sequence[float]]) -> np.ndarray:
@@ -52,8 +50,8 @@ def scores(history: pd.DataFrame | Mapping[str, Sequence[float]], seed: int = 0)
         seed: of the random order.
 
     Returns:
-        A row per example, in the order given: mean, visits, the scores std, lim, near_half and
-        random, and the rank by each ("rank std", …; 1 is the greatest).
+        A row per example, as given: mean, visits, std, lim, near_half, random, and the rank by each
+        of the last four ("rank std", …; 1 is the greatest).
 
     Raises:
         ValueError: there is no example, or one was never visited.

@@ -88,13 +88,11 @@ def finished_grids(out: Path | None = None) -> dict[tuple[str, str], Grid]:
 def other_runs(found: Grids, out: Path | None = None) -> pd.DataFrame:
     """The finished runs that are no arm of these grids: folder, and the recipe in short."""
     known = {run.recipe.hash() for grid in found.values() for run in grid.outcomes.values()}
-    fields = ["preset", "examples", "label", "reward", "steps", "seed"]
-    rows = [
-        [run.path.name, *(str(getattr(run.recipe, field))[:40] for field in fields)]
-        for run in finished_runs(out)
-        if run.path.name not in known
-    ]
-    return pd.DataFrame(rows, columns=["folder", *fields])
+    runs = [run for run in finished_runs(out) if run.path.name not in known]
+    table = pd.DataFrame({"folder": [run.path.name for run in runs]})
+    for field in ("preset", "examples", "label", "reward", "steps", "seed"):
+        table[field] = [str(getattr(run.recipe, field))[:40] for run in runs]
+    return table
 
 
 def verdicts() -> tuple[pd.DataFrame, list[str]]:
@@ -125,7 +123,7 @@ def paper_table(name: str, found: Grids) -> pd.DataFrame:
     for _, theirs in paper.table(name).iterrows():
         shown = {"row": _called(theirs, plan["by"])}
         shown |= {f"paper: {column}": theirs[column] for column in plan["values"]}
-        ours = [_ours(plan, *place, found) for place in _places(theirs, plan)]
+        ours = [_ours(plan, *place, found) for place in _places(theirs, plan) or ()]
         rows += [shown | measured for measured in filter(None, ours)] or [shown]
     columns = ["row", *(f"paper: {column}" for column in plan["values"]), *OURS]
     return pd.DataFrame(rows, columns=columns)
@@ -143,20 +141,17 @@ def text(name: str, rows: pd.DataFrame) -> str:
 def grid_table(
     grid: Grid, theirs: pd.DataFrame, of: str = "Qwen2.5-Math-1.5B", metric: str = "accuracy"
 ) -> str:
-    """A grid's table and the paper's numbers, under headings that say whose they are.
+    """A grid's table and the paper's numbers, under headings that say whose they are; percent.
+
+    A star at an interval is explained below the table: it does not promise 95 %.
 
     Args:
         theirs: index arm, and "base model" for the model before training; arms without a row, and
             cells that are NaN, stay empty.
         of: the paper's model.
-
-    Returns:
-        Text to print: a row for the model before training, then one per arm; percent. A star at an
-        interval is explained below: it does not promise 95 %.
     """
-    ours, recipe = grid.table(metric), next(iter(grid.outcomes.values())).recipe
-    before = grid.table(metric, base=True)
-    ours = pd.concat([before, ours]).rename_axis(None)
+    recipe = next(iter(grid.outcomes.values())).recipe
+    ours = pd.concat([grid.table(metric, base=True), grid.table(metric)]).rename_axis(None)
     notes = [f"* {note}" for note in dict.fromkeys(ours["note"]) if note]
     ours["interval"] += ours["note"].map(lambda note: "*" if note else "")
     ours = ours.drop(columns="note").round(1)
@@ -174,29 +169,26 @@ def missing(name: str, found: Grids) -> list[str]:
     plan, lines = declared()[name], []
     for _, theirs in paper.table(name).iterrows():
         places = _places(theirs, plan)
-        for grid, arm, preset in places:
-            scale = "world" if preset == WORLD else "paper"
+        for grid, arm, preset in places or ():
+            scale, flag = ("world", "") if preset == WORLD else ("paper", f" --preset {preset}")
             there = arm in (BASE, *grids.definition(grid, scale).arms)
             if there and _ours(plan, grid, arm, preset, found) is None:
-                preset_of = "" if preset == WORLD else f" --preset {preset}"
-                lines.append(f"python -m onerl.sweep {grid}{preset_of} --full")
-        if not places and _selected(theirs, plan) and "instead" in plan:
+                lines.append(f"python -m onerl.sweep {grid}{flag} --full")
+        if places == [] and "instead" in plan:
             lines.append(plan["instead"])
     return list(dict.fromkeys(lines))
 
 
-def _places(theirs: pd.Series, plan: Mapping) -> list[tuple[str, str, str]]:
-    """(grid, arm, preset) of the runs that this row stands for, the embedded world's first."""
+def _places(theirs: pd.Series, plan: Mapping) -> list[tuple[str, str, str]] | None:
+    """(grid, arm, preset) of the runs of this row, the world's first; None: the plan leaves it."""
     name = plan["arms"].get(_called(theirs, plan["by"]))
-    if name is None or not _selected(theirs, plan):
+    if any(theirs[column] != value for column, value in plan.get("only", {}).items()):
+        return None
+    if name is None:
         return []
     preset = plan.get("preset", theirs.get("model", MAIN).lower())
     grid, _, arm = name.partition("/")
     return [(grid, arm, at) for at in ([WORLD] if preset == MAIN else []) + [preset]]
-
-
-def _selected(theirs: pd.Series, plan: Mapping) -> bool:
-    return all(theirs[column] == value for column, value in plan.get("only", {}).items())
 
 
 def _called(theirs: pd.Series, by: Iterable[str]) -> str:
@@ -209,7 +201,7 @@ def _called(theirs: pd.Series, by: Iterable[str]) -> str:
 def _ours(plan: Mapping, name: str, arm: str, preset: str, found: Grids) -> dict[str, Any] | None:
     """What we measured for an arm at one scale, or None."""
     grid = found.get((name, preset))
-    if grid is None or (arm != BASE and arm not in grid.arms) or grid.base is None:
+    if grid is None or arm not in (BASE, *grid.arms) or grid.base is None:
         return None
     recipe = next(iter(grid.outcomes.values())).recipe
     benchmark, scale = plan.get("world", "world"), "embedded world"

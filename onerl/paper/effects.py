@@ -6,7 +6,7 @@ it belongs to, and what would count as seen, is said in params/paper/claims.yaml
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from math import nan
 
 import numpy as np
@@ -58,16 +58,19 @@ def weakest_family(grid: Grid, arm: str) -> Estimate:
 
 def other_categories(grid: Grid) -> Estimate:
     """The mean gain over the base model in the categories that an arm's example is not from."""
-    return _by_category(grid, lambda gains, arm: gains[arm].drop(index=arm).mean())
+    values = []
+    for gains in _by_category(grid):
+        values.append(np.mean([gains[arm].drop(index=arm).mean() for arm in gains]))
+    return _over_seeds(values)
 
 
 def own_category(grid: Grid) -> Estimate:
     """How much more an example gains in its own category than the other examples gain there."""
-
-    def advantage(gains, arm):
-        return gains.loc[arm, arm] - gains.loc[arm].drop(index=arm).mean()
-
-    return _by_category(grid, advantage)
+    values = []
+    for gains in _by_category(grid):
+        others = [gains.loc[arm].drop(index=arm).mean() for arm in gains]
+        values.append(np.mean([gains.loc[arm, arm] for arm in gains] - np.array(others)))
+    return _over_seeds(values)
 
 
 def score_predicts_gain(grid: Grid) -> Estimate:
@@ -79,7 +82,7 @@ def score_predicts_gain(grid: Grid) -> Estimate:
     singles = [arm for arm in grid.arms if not arm.startswith("history")]
     for seed in grid.seeds("history, 16"):
         scores = selection.scores(grid.outcomes["history, 16", seed].history)["std"]
-        scores.index = [name.split("/")[-2] + ":" + name.split("/")[-1] for name in scores.index]
+        scores.index = [":".join(name.split("/")[-2:]) for name in scores.index]
         there = [arm for arm in singles if seed in grid.seeds(arm) and arm in scores.index]
         gains = [grid.report(arm, seed).values("world").mean() for arm in there]
         if len(there) > 3:
@@ -87,20 +90,14 @@ def score_predicts_gain(grid: Grid) -> Estimate:
     return _over_seeds(found)
 
 
-def _by_category(grid: Grid, of: Callable[[pd.DataFrame, str], float]) -> Estimate:
-    """`of` averaged over arms for each seed; gains: tested category x arm, in points."""
-    values = []
-    for seed in grid.seeds(grid.arms[0]):
-        if all(seed in grid.seeds(arm) for arm in grid.arms):
-            gains = pd.DataFrame({arm: _gains(grid, arm, seed) for arm in grid.arms})
-            values.append(np.mean([of(gains, arm) for arm in grid.arms]))
-    return _over_seeds(values)
-
-
-def _gains(grid: Grid, arm: str, seed: int) -> pd.Series:
-    """Gain over the base model in points, by category of the held-out problem."""
-    right = grid.report(arm, seed).values("world") - grid.base.values("world")
-    return 100 * right.groupby(grid.categories(arm, "world")).mean()
+def _by_category(grid: Grid) -> Iterator[pd.DataFrame]:
+    """Points gained over the base model, category x arm, for each seed that all arms have."""
+    for seed in sorted(set.intersection(*(set(grid.seeds(arm)) for arm in grid.arms))):
+        gains = {}
+        for arm in grid.arms:
+            right = grid.report(arm, seed).values("world") - grid.base.values("world")
+            gains[arm] = 100 * right.groupby(grid.categories(arm, "world")).mean()
+        yield pd.DataFrame(gains)
 
 
 def _over_seeds(values: Sequence[float]) -> Estimate:

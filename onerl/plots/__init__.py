@@ -8,9 +8,8 @@
     style.py      palette, panels, levels, names at the lines, and how a notebook shows a figure
     figures.py    curves, intervals, scatter, heat map, histogram; four figures used more than once
 
-Columns `value`, `low` and `high` are an estimate and its 95 % interval, as in the tables of
-`Report` and `Grid`. The paper's values (`paper=True`) are always vermilion diamonds and stand on
-axes of their own: they are of another model, on other problems, without intervals.
+The paper's values (`paper=True`) are always vermilion diamonds and stand on axes of their own: they
+are of another model, on other problems, without intervals.
 """
 
 from onerl.plots.figures import (
