@@ -114,7 +114,8 @@ def smoothed(metrics: pd.DataFrame, column: str, geometric: bool = False) -> pd.
         if len(numbers := values.dropna()):
             found = estimates.seeds(numbers)
             rows[step] = [found.value, found.low, found.high]
-    table = pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"])
+    columns = ["value", "low", "high"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
     table = table.reindex(means.index)  # nan where no seed has a number
     return np.exp(table) if geometric else table
 
