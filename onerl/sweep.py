@@ -23,10 +23,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onerl import grids
-from onerl.grids.board import Board
 from onerl.grids.finished import collect
 from onerl.grids.grid import Grid
-from onerl.grids.pools import Local, Slurm, Task, plan
+from onerl.grids.pools import Board, Local, Slurm, Task, plan
 from onerl.parameters import choose
 from onerl.recipe import Recipe
 from onerl.runs import outputs_folder
