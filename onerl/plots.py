@@ -200,9 +200,9 @@ def heat_map(
 
     `limits` are the values at the ends of the colour scale, `label` is its name, "" for no bar.
     """
-    scale = dict(zip(("vmin", "vmax"), limits, strict=True), cbar=bool(label))
-    scale |= {"cmap": seaborn.light_palette(SKY, as_cmap=True), "cbar_kws": {"label": label}}
-    seaborn.heatmap(values.astype(float), annot=texts, ax=axis, **CELLS | scale)
+    (vmin, vmax), cmap = limits, seaborn.light_palette(SKY, as_cmap=True)
+    scale = {"vmin": vmin, "vmax": vmax, "cbar": bool(label), "cbar_kws": {"label": label}}
+    seaborn.heatmap(values.astype(float), annot=texts, cmap=cmap, ax=axis, **CELLS | scale)
     axis.tick_params(axis="y", rotation=0)
     axis.grid(visible=False)
     for name in axis.get_xticklabels():
