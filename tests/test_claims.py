@@ -55,7 +55,7 @@ def over_seeds(value, low, high, seeds):
 
 
 def minus(grid):
-    return effects.minus(grid, "better", "same")
+    return grid.difference("better", "same")
 
 
 def test_fewer_than_three_seeds_give_no_verdict():
@@ -70,7 +70,7 @@ def test_what_the_world_lacks_is_said_with_the_reason():
 
 
 def test_an_effect_is_over_the_seeds_of_the_grid(grid):
-    found = effects.minus(grid, "better", "worse")
+    found = effects.MEASURES["minus"](grid, "better", "worse")
     by_seed = [
         100
         * (

@@ -184,9 +184,9 @@ class Grid:
         return records.drop_duplicates("problem").set_index("problem")["category"].astype(str)
 
     def difference(
-        self, a: str, b: str, metric: str = "accuracy", benchmark: str | None = None
+        self, a: str, b: str = BASE, metric: str = "accuracy", benchmark: str | None = None
     ) -> Estimate:
-        """Arm a minus arm b (or "base model") at their last steps, on the same seeds and problems.
+        """Arm a minus arm b, or the base model, at their last steps, on equal seeds and problems.
 
         Over seeds or problems as `onerl.estimates.runs` says. `points` has each seed's.
 
