@@ -151,7 +151,8 @@ class Grid:
         if base:
             return _table({BASE: _row(metric, self._values(BASE, metric, benchmark)[[0]])}, "arm")
         arms = [arm for arm in self.arms if arm != minus]
-        return _table({arm: self._row(arm, metric, benchmark, minus) for arm in arms}, "arm")
+        sides = {arm: self._sides(arm, metric, benchmark, minus) for arm in arms}
+        return _table({arm: _row(metric, *pair) for arm, pair in sides.items()}, "arm")
 
     def curve(
         self, arm: str, metric: str = "accuracy", benchmark: str | None = None
@@ -171,10 +172,10 @@ class Grid:
         minus: str | None = None,
     ) -> pd.DataFrame:
         """The arm at its last step, a row per category of the benchmark's problems."""
-        category = self.categories(arm, benchmark)
-        rows = {}
+        category, rows = self.categories(arm, benchmark), {}
+        sides = self._sides(arm, metric, benchmark, minus)
         for group, problems in category.groupby(category):
-            rows[group] = self._row(arm, metric, benchmark, minus, problems.index)
+            rows[group] = _row(metric, *(side.loc[problems.index] for side in sides))
         return _table(rows, "category")
 
     def categories(self, arm: str, benchmark: str | None = None) -> pd.Series:
@@ -193,14 +194,7 @@ class Grid:
         Raises:
             ValueError: the arms have no seed in common, or other problems.
         """
-        return METRICS[metric].runs(*self._pair(a, b, metric, benchmark))
-
-    def _row(self, arm, metric, benchmark, minus, problems=slice(None)) -> list:
-        if minus is None:
-            sides = [self._values(arm, metric, benchmark)]
-        else:
-            sides = self._pair(arm, minus, metric, benchmark)
-        return _row(metric, *(side.loc[problems] for side in sides))
+        return METRICS[metric].runs(*self._sides(a, metric, benchmark, b))
 
     def _benchmark(self) -> str:
         return next(iter(self.outcomes.values())).recipe.benchmarks[0]
@@ -219,16 +213,19 @@ class Grid:
                 values[seed] = self.report(arm, seed, step).values(name, metric)
         return pd.DataFrame(values)
 
-    def _pair(self, a, b, metric, benchmark) -> tuple[pd.DataFrame, pd.DataFrame]:
-        left, right = (self._values(arm, metric, benchmark) for arm in (a, b))
+    def _sides(self, a, metric, benchmark, b=None) -> list[pd.DataFrame]:
+        """The values of arm a, or those of both arms for the seeds and problems in common."""
+        left = self._values(a, metric, benchmark)
+        if b is None:
+            return [left]
+        right = self._values(b, metric, benchmark)
         common = [seed for seed in left if seed in right]
         if not common:
-            raise ValueError(
-                f"a difference needs a common seed: {a} has {list(left)}, {b} has {list(right)}"
-            )
+            seeds = f"{a} has {list(left)}, {b} has {list(right)}"
+            raise ValueError(f"a difference needs a common seed: {seeds}")
         if set(left.index) != set(right.index):
             raise ValueError(f"a difference needs the same problems: {a} and {b} have others")
-        return left[common], right.loc[left.index, common]
+        return [left[common], right.loc[left.index, common]]
 
 
 def _row(metric: str, values: pd.DataFrame, minus: pd.DataFrame | None = None) -> list[Any]:

@@ -38,7 +38,7 @@ from onerl.training.children import command_line
 
 BASE_RUN = "base"
 CHANGED = " and changes"  # behind a commit that is not all that a run was made from
-NAMES = ["run", "benchmark", "category", "problem", "protocol", "status", "finish", "example"]
+NAMES = ["benchmark", "category", "problem", "protocol", "status", "finish"]  # of an answer
 FILES = ("metrics", "records", "history")
 
 
@@ -157,7 +157,7 @@ def _label(entries: Sequence[Mapping[str, Any]]) -> str:
 
 def _compact(report: Report, run: str, step: int) -> pd.DataFrame:
     """The report's records without text, question, gold or answer."""
-    columns = [*NAMES[1:-1], "sample", *dict.fromkeys(unit.column for unit in METRICS.values())]
+    columns = [*NAMES, "sample", *dict.fromkeys(unit.column for unit in METRICS.values())]
     return report._measured[columns].assign(run=run, step=step)
 
 
@@ -174,7 +174,8 @@ def _small(table: pd.DataFrame) -> pd.DataFrame:
     kinds = dict.fromkeys(table.select_dtypes("floating"), "float32")
     for name, column in table.select_dtypes("integer").items():
         kinds[name] = pd.to_numeric(column, downcast="integer").dtype
-    return table.astype(kinds | {name: "category" for name in NAMES if name in table})
+    names = [name for name in (*NAMES, "run", "example") if name in table]
+    return table.astype(kinds | dict.fromkeys(names, "category"))
 
 
 def _by_run(file: Path) -> dict[str, pd.DataFrame]:
