@@ -55,7 +55,7 @@ def over_seeds(value, low, high, seeds):
 
 
 def minus(grid):
-    return effects.minus("better", "same")(grid)
+    return grid.difference("better", "same")
 
 
 def test_fewer_than_three_seeds_give_no_verdict():
@@ -70,7 +70,7 @@ def test_what_the_world_lacks_is_said_with_the_reason():
 
 
 def test_an_effect_is_over_the_seeds_of_the_grid(grid):
-    found = effects.minus("better", "worse")(grid)
+    found = effects.MEASURES["minus"](grid, "better", "worse")
     by_seed = [
         100
         * (
@@ -85,7 +85,7 @@ def test_an_effect_is_over_the_seeds_of_the_grid(grid):
 
 def test_the_best_step_is_the_best_on_average(grid):
     """The arm "worse" is best at step 2, where 1 - share are right."""
-    found = effects.best_step("worse")(grid)
+    found = effects.best_step(grid, "worse")
     at_2 = [100 * grid.report("worse", s, 2).values("world").mean() for s in range(3)]
     assert found.value == pytest.approx(sum(at_2) / 3 - 50.0)
 
