@@ -118,6 +118,11 @@ def test_the_text_shows_effect_interval_and_verdict():
     )
 
 
-def test_the_readme_has_the_verdicts_of_the_recorded_grids():
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    assert claims.markdown(claims.table()) in readme
+def test_the_pages_have_the_verdicts_of_the_recorded_grids():
+    root, table = Path(__file__).parents[1], claims.markdown(claims.table())
+    assert table in (root / "docs" / "verdicts.md").read_text("utf-8")
+    readme = (root / "README.md").read_text("utf-8")
+    begin = readme.index(table.splitlines()[0])
+    shown = readme[begin : readme.index("\n\n", begin)].splitlines()
+    assert len(shown) > 5
+    assert set(shown) <= set(table.splitlines())

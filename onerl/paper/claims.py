@@ -124,7 +124,7 @@ def text(rows: pd.DataFrame) -> str:
 
 
 def markdown(rows: pd.DataFrame) -> str:
-    """The table as the README has it."""
+    """The table as docs/verdicts.md has it."""
     lines = [
         "| the paper says | where | effect in points [95 % interval] | here |",
         "|--|--|--|--|",

@@ -1,7 +1,7 @@
 r"""What counts as the same answer, decided once, with the reason for each choice.
 
 Each row of `ROWS` is a rule, a gold answer, answers it accepts, answers it refuses, and why. The
-rows are tests (tests/test_verifier_policy.py) and the table in README.md; `python -m
+rows are tests (tests/test_verifier_policy.py) and the table in docs/verifier.md; `python -m
 onerl.verifier --policy` prints it.
 """
 # ruff: noqa: E501
