@@ -123,8 +123,11 @@ class Recipe(BaseModel):
     suffix: Flag = _field(
         True, "end the question with the paper's sentence", "data, reference 2.5", later=True
     )
-    method: Literal["grpo", "sft"] = _field(
-        "grpo", "what trains: rollouts and rewards, or one solution of the example", later=True
+    method: Literal["grpo", "ppo", "sft"] = _field(
+        "grpo",
+        "what trains: rollouts beside their group's mean or a critic's values, or one solution",
+        "paper 3.1; ppo in Tables 4, 11 and 17",
+        later=True,
     )
     solution: Text | None = _field(
         None, "the text that sft learns; null: a careful solution of the example", later=True
@@ -153,6 +156,9 @@ class Recipe(BaseModel):
         0.6, "of the rollouts, and of the logits in the loss", "script, reference D6", gt=0, le=10
     )
     learning_rate: Real = _field(1e-6, "constant, no warm-up", "script: optim.lr", ge=0, le=1)
+    critic_learning_rate: Real = _field(
+        1e-5, "of the critic's AdamW, for method ppo", "code default", later=True, ge=0, le=1
+    )
     weight_decay: Real = _field(
         0.01, "AdamW, on every parameter that is trained", "code default", ge=0, le=1
     )
@@ -260,6 +266,10 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"solution = {self.solution!r}: learned by method sft alone, not by {self.method}"
             )
+        for name, allowed in (("lora_rank", 0), ("updates_per_step", 1)):
+            if self.method == "ppo" and getattr(self, name) != allowed:
+                value = getattr(self, name)
+                raise ValueError(f"{name} = {value}: method ppo allows {allowed} alone")
         rollouts = self.prompts_per_step * self.num_generations
         if rollouts % self.updates_per_step:
             raise ValueError(

@@ -135,6 +135,8 @@ def _train(recipe: Recipe, run: runs.Run, progress: bool) -> None:
 
     if recipe.method == "sft":
         from onerl.training.sft import SolutionTrainer as Trainer
+    elif recipe.method == "ppo":
+        from onerl.training.ppo import PPOTrainer as Trainer
     else:
         from onerl.training.trainer import OneShotTrainer as Trainer
     check_optimizer(recipe)

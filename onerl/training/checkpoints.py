@@ -16,7 +16,7 @@ import dataclasses
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,12 +71,18 @@ def save_checkpoint(run: Path, step: int, model, tokenizer, weights: dict | None
 
 
 def save_state(
-    run: Path, step: int, model, moments: dict[int, dict[str, Any]], trainer_state: TrainerState
+    run: Path,
+    step: int,
+    model,
+    moments: dict[int, dict[str, Any]],
+    trainer_state: TrainerState,
+    own: Mapping[str, dict[str, torch.Tensor]] | None = None,
 ) -> None:
     """What resuming after `step` needs besides its checkpoint; older states go once it is whole.
 
     Args:
         moments: the optimiser's state by the index of the parameter.
+        own: tensors of further files, by the file's name.
 
     Raises:
         OSError: a file cannot be written, or does not read back as it was written.
@@ -87,6 +93,8 @@ def save_state(
             f"{index}.{key}": value for index, kept in moments.items() for key, value in _flat(kept)
         }
         save_file(tensors, folder / "optimizer.safetensors")
+        for name, kept in (own or {}).items():
+            save_file(kept, folder / name)
         save_adapter(model, folder / ADAPTER)
         kept = dataclasses.replace(trainer_state, log_history=[])
         kept.save_to_json(str(folder / "trainer_state.json"))

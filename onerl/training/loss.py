@@ -43,14 +43,13 @@ def policy_term(
 
     Args:
         logps, old_logps: log-probabilities of the sampled tokens, (B, T).
-        advantages: (B,).
+        advantages: (B, 1), or (B, T).
         epsilon: the ratio is clipped to [1 - epsilon, 1 + epsilon].
 
     Returns:
         Two tensors (B, T), the second of bools.
     """
     ratio = torch.exp(logps - old_logps)  # (B, T)
-    advantages = advantages[:, None]  # (B, 1)
     unclipped = -advantages * ratio
     clipped = -advantages * ratio.clamp(1 - epsilon, 1 + epsilon)
     return torch.max(unclipped, clipped), clipped > unclipped

@@ -90,7 +90,7 @@ def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
         "grad_norm": logs["grad_norm"],
         **{key: means[key] for key in ("update_norm", "weight_norm")},
         **{key: means[key] for key in ("completion_length", "truncated", "clip_frac")},
-        **{key: means[key] for key in ("sampler_mismatch",) if key in means},
+        **{key: means[key] for key in ("sampler_mismatch", "value_loss") if key in means},
         **{f"status/{name}": counts[name] for name in (*STATUSES, *sorted(counts))},
         "learning_rate": logs["learning_rate"],
         **{f"seconds/{name}": value for name, value in trainer.seconds.items()},

@@ -78,6 +78,11 @@ class OneShotTrainer(GRPOTrainer):
         self.own_sampler = sampling.training_sampler(recipe, policy, self)
 
     @property
+    def kl_coefficient(self) -> float:
+        """Of the KL term of the loss."""
+        return self.recipe.beta
+
+    @property
     def rollout_step(self) -> int:
         """Rollout steps done; `_step` counts the updates begun."""
         return self._step // self.args.steps_per_generation
@@ -209,6 +214,7 @@ class OneShotTrainer(GRPOTrainer):
         recipe, mask = self.recipe, batch["completion_mask"]
         batch = {**batch, "weights": self._token_weights(batch)}
         learns = (batch["advantages"] != 0) & (recipe.policy_loss != 0)  # (B,)
+        learns |= "token_advantages" in batch  # of PPO: hardly one is 0
         learns |= recipe.beta != 0 or recipe.entropy_coef != 0 or self.accelerator.num_processes > 1
         total = torch.zeros((), device=mask.device)
         plan = [
@@ -264,11 +270,12 @@ class OneShotTrainer(GRPOTrainer):
         logps, entropies = self._score(model, inputs["prompt"], inputs["completion_ids"], mask)
         weights = inputs["weights"][:, None] * mask  # (B, T)
         old = inputs.get("old_per_token_logps", logps.detach())
-        policy, clipped = loss.policy_term(logps, old, inputs["advantages"], recipe.epsilon)
+        advantages = inputs.get("token_advantages", inputs["advantages"][:, None])
+        policy, clipped = loss.policy_term(logps, old, advantages, recipe.epsilon)
         kl = loss.kl_term(logps, inputs["ref_per_token_logps"], recipe.kl_clamp)
         parts = {
             "policy_loss": (policy, recipe.policy_loss),
-            "kl": (kl, recipe.beta),
+            "kl": (kl, self.kl_coefficient),
             "entropy": (entropies, -recipe.entropy_coef),
             "clip_frac": (clipped.float(), 0.0),
         }
@@ -322,9 +329,13 @@ class OneShotTrainer(GRPOTrainer):
             metrics.check_state(step, weights or policy.state_dict(), moments)
             self._save_rollouts(step)
             checkpoints.save_checkpoint(self.out, step, policy, self.processing_class, weights)
-            checkpoints.save_state(self.out, step, policy, moments, self.state)
+            checkpoints.save_state(self.out, step, policy, moments, self.state, self.own_state())
 
         processes.on_main_process(write)
+
+    def own_state(self) -> dict[str, dict[str, torch.Tensor]]:
+        """What a method trains beside the policy: tensors by name, by file of the state."""
+        return {}
 
     def _save_rollouts(self, step: int) -> None:
         logs = self._logs
