@@ -3,7 +3,6 @@
 `accelerate launch -m onerl.train …` starts the same program once per GPU. What touches the run's
 folder (lock, checks, provenance, rewind, checkpoints, DONE) happens in the main process alone; a
 refusal there ends all of them with its one message. With one process nothing here does anything.
-
 The folder must be one that all processes see: on several nodes, on a shared file system.
 """
 
@@ -43,9 +42,12 @@ def on_main_process(action: Callable[[], Result]) -> Result:
     """
     if count() == 1:
         return action()
+    import torch
+    from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    _join()
+    # the main process may be busy for long: it reads a large checkpoint, or a slow disk fills
+    PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
     result = error = None
     if is_main():
         try:
@@ -61,10 +63,7 @@ def on_main_process(action: Callable[[], Result]) -> Result:
 
 
 def check_batch(rollouts: int, updates: int) -> None:
-    """Refuse a number of processes that cannot share the rollouts of an update equally.
-
-    Args:
-        rollouts: of a step, in all `updates` of it.
+    """Refuse a number of processes that cannot share the `rollouts` of a step's updates equally.
 
     Raises:
         ValueError: naming the numbers.
@@ -83,14 +82,6 @@ def leave() -> None:
 
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
-
-
-def _join() -> None:
-    import torch
-    from accelerate import PartialState
-
-    # the main process may be busy for long: it reads a large checkpoint, or a slow disk fills
-    PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
 
 
 @contextlib.contextmanager
