@@ -17,7 +17,6 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import torch
 from datasets import Dataset, disable_progress_bars
 from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
@@ -27,7 +26,7 @@ from onerl.problems.released import PI1
 from onerl.recipe import Recipe
 from onerl.runs import files
 from onerl.training import metrics, processes
-from onerl.training.config import OPTIMIZERS, lora_config
+from onerl.training.config import arguments, lora_config
 from onerl.training.trainer import OneShotTrainer
 from onerl.verifier import verify
 from onerl.world import EMBEDDED, World, corpus
@@ -61,10 +60,7 @@ def solution_for(problem: Problem, seed: int = 0, world: World = EMBEDDED) -> st
 
 
 def solution(recipe: Recipe, answer: str) -> str:
-    """The text that a run of this recipe learns.
-
-    Args:
-        answer: the label of the recipe's example.
+    """The text that a run of this recipe learns; `answer` is the label of its example.
 
     Raises:
         ValueError: the recipe has several examples, no solution of its example is known, or the
@@ -90,34 +86,14 @@ class SolutionTrainer(SFTTrainer):
 
     def __init__(self, recipe: Recipe, model: str, examples, out: Path):
         disable_progress_bars()  # several for one example
-        self.out, on_gpu = Path(out), torch.cuda.is_available()
-        (row,) = examples
+        disable_progress_bars()  # several for one example
+        self.out, (row,) = Path(out), examples
         text = solution(recipe, row["answer"])
         processes.on_main_process(lambda: self._keep(text))
+        shared = {**arguments(recipe, out), "per_device_train_batch_size": 1}
         super().__init__(
             model=str(model),
-            args=SFTConfig(
-                output_dir=str(out),
-                seed=recipe.seed,
-                max_steps=recipe.steps,
-                per_device_train_batch_size=1,
-                learning_rate=recipe.learning_rate,
-                lr_scheduler_type="constant",
-                optim=OPTIMIZERS[recipe.optimizer],
-                weight_decay=recipe.weight_decay,
-                max_grad_norm=recipe.max_grad_norm,
-                max_length=None,
-                model_init_kwargs={"dtype": "float32", "trust_remote_code": False},
-                bf16=on_gpu,
-                activation_checkpointing=on_gpu,
-                use_cpu=not on_gpu,
-                logging_steps=1,
-                logging_nan_inf_filter=False,
-                save_strategy="steps",
-                save_steps=recipe.save_every,
-                report_to="none",
-                disable_tqdm=True,
-            ),
+            args=SFTConfig(**shared, max_length=None),
             train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": text}]),
             peft_config=lora_config(recipe),
         )
