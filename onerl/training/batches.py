@@ -1,7 +1,5 @@
 """How rollouts are grouped: into steps, into micro-batches of the loss, into forward passes."""
 
-from __future__ import annotations
-
 import heapq
 from collections.abc import Iterator, Sequence
 from functools import lru_cache

@@ -9,8 +9,6 @@ data order and shuffles are functions of (seed, step), so weights, optimiser mom
 are all there is to save.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import logging

@@ -1,7 +1,5 @@
 """The recipe as TRL's configuration; every default of TRL that is not the paper's is set."""
 
-from __future__ import annotations
-
 import importlib.util
 from pathlib import Path
 from typing import Any

@@ -6,8 +6,6 @@ found or missing. Data and configurations that come from the hub are fetched, as
 weights are not.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

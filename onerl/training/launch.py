@@ -7,8 +7,6 @@ Interrupting the cell ends the program too; started again, the run resumes.
 On several nodes run `accelerate launch` on each of them instead: docs/multi_gpu.md.
 """
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

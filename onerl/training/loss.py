@@ -9,8 +9,6 @@ need not be the micro-batches. In the shapes below B is rollouts, T completion t
 right; padding has weight 0.
 """
 
-from __future__ import annotations
-
 import torch
 
 

@@ -9,8 +9,6 @@ engine; while the weights are updated, gradients and activations, and the engine
 not sleep.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What is measured of every update: its row of metrics.jsonl, and whether all of it is finite."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import Counter, defaultdict

@@ -6,8 +6,6 @@ refusal there ends all of them with its one message. With one process nothing he
 The folder must be one that all processes see: on several nodes, on a shared file system.
 """
 
-from __future__ import annotations
-
 import contextlib
 import datetime
 import os

@@ -10,8 +10,6 @@ The samples are drawn as in training: its prompt, temperature and length. Not co
 is learned helps with other problems, which only the run can tell.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import pandas as pd

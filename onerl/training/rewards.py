@@ -9,8 +9,6 @@ Every rollout is graded whatever the reward is, so its status and correctness ar
 every run; a bad rollout is data, never an exception.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import json

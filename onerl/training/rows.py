@@ -1,7 +1,5 @@
 """The rows that a run trains on, and the sums of all that it is made from, before any work."""
 
-from __future__ import annotations
-
 import json
 import logging
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """The sampler of a trainer: the one that the recipe's backend names."""
 
-from __future__ import annotations
-
 import torch
 from transformers import TrainerCallback
 

@@ -12,8 +12,6 @@ The folder is that of any run, without rollouts and with solution.txt. Not cover
 examples, several solutions, resuming under DeepSpeed.
 """
 
-from __future__ import annotations
-
 import random
 from pathlib import Path
 

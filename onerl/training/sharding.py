@@ -9,8 +9,6 @@ Covered: FSDP2 (`fully_shard`) and, but for resuming, DeepSpeed ZeRO-2. Not cove
 sharded weights (adapters need little memory: replicate them), the 8-bit optimiser on sharded ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar

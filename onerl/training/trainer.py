@@ -12,8 +12,6 @@ Covered: one process, or several with replicated or sharded weights (`sharding`)
 `updates_per_step` above 1, which rollouts share an update depends on the number of processes.
 """
 
-from __future__ import annotations
-
 import math
 import time
 from collections import defaultdict
