@@ -73,14 +73,12 @@ def save_state(
 
     `moments` is the optimiser's state by the index of the parameter.
 
-    Raises:
-        OSError: a file cannot be written, or does not read back as it was written.
+    Raises OSError: a file cannot be written, or does not read back as it was written.
     """
     target = run / "state" / folder_name(step)
     with files.atomic_dir(target) as folder:
-        tensors = {
-            f"{index}.{key}": value for index, kept in moments.items() for key, value in _flat(kept)
-        }
+        flat = [(i, *pair) for i, kept in moments.items() for pair in _flat(kept)]
+        tensors = {f"{index}.{key}": value for index, key, value in flat}
         save_file(tensors, folder / "optimizer.safetensors")
         if has_adapters(model):
             from peft import get_peft_model_state_dict
@@ -108,9 +106,8 @@ def drop_old_states(run: Path) -> None:
 
 def damage(run: Path, state: Path) -> Path | None:
     """The first file of a state, or of its checkpoint, that is missing or altered; None: whole."""
-    altered = state_damage(run, state, contents=True) or checkpoint_damage(
-        run, int(state.name.removeprefix("step-")), contents=True
-    )
+    step = int(state.name.removeprefix("step-"))
+    altered = state_damage(run, state, True) or checkpoint_damage(run, step, True)
     return run / altered[0] if altered else None
 
 
@@ -131,8 +128,8 @@ def resume_point(run: runs.Run) -> tuple[int, Path | None]:
     It is the newest whole state from which everything that is damaged is made again. What lies
     before every whole state cannot be: it is named, and stays as it is.
 
-    Raises:
-        ValueError: the run is finished, and no state is left to make the damaged part of it again.
+    Raises ValueError: the run is finished, and no state is left to make the damaged part of it
+    again.
     """
     whole = whole_states(run.path)  # says what is wrong with a state
     found = [(path, step) for path, step in run.damage() if not path.startswith("state/")]
@@ -159,8 +156,7 @@ def settled(run: runs.Run) -> bool:
 
     The sizes of all its files are looked at, and the sums of its last checkpoint and metrics.
 
-    Raises:
-        ValueError: the last checkpoint is damaged, and cannot be made again.
+    Raises ValueError: the last checkpoint is damaged, and cannot be made again.
     """
     last = max([step for step, _ in run.checkpoints], default=0)
     found = run.damage(contents=[last])

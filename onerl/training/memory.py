@@ -4,9 +4,8 @@ In decimal gigabytes, for one process that holds the full model: the big tensors
 allocators and kernels add is not. Checked on no GPU yet. Not counted: sharded weights, and the
 memory of an evaluation.
 
-A GPU is as full as its fuller phase. While rollouts are sampled it holds weights, moments and the
-engine; while the weights are updated, gradients and activations, and the engine only when it does
-not sleep.
+A GPU is as full as its fuller phase: it holds the engine while rollouts are sampled; gradients and
+activations, and an engine that does not sleep, while the weights are updated.
 """
 
 import math
@@ -126,8 +125,7 @@ def check_room(recipe: Recipe, prompt: int) -> None:
     A lower bound, so that nothing is refused that could have run: of a step, only its tokens.
     `prompt` is the tokens of the longest prompt.
 
-    Raises:
-        ValueError: naming the field, and what is allowed.
+    Raises ValueError: naming the field, and what is allowed.
     """
     from transformers import AutoConfig
 

@@ -59,10 +59,8 @@ def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
     """The row of the update that `trainer` has just made; means over the rollouts of all ranks.
 
     Collective. Lengths in tokens, entropy and KL in nats a token, times in seconds; update_norm
-    and weight_norm are L2 norms over the weights that are trained.
-
-    Args:
-        logs: loss, grad_norm and learning_rate of the update.
+    and weight_norm are L2 norms over the weights that are trained. `logs` has loss, grad_norm and
+    learning_rate of the update.
     """
     groups = trainer.rewards.view(-1, trainer.num_generations)
     mask = trainer.batch["completion_mask"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from onerl.runs import Run, claim
+from onerl.runs import Run
 
 PATIENCE = datetime.timedelta(hours=2)  # to wait for one another; NCCL's own is 10 minutes
 Result = TypeVar("Result")
@@ -63,8 +63,7 @@ def on_main_process(action: Callable[[], Result]) -> Result:
 def check_batch(rollouts: int, updates: int) -> None:
     """Refuse a number of processes that cannot share the `rollouts` of a step's updates equally.
 
-    Raises:
-        ValueError: naming the numbers.
+    Raises ValueError: naming the numbers.
     """
     if rollouts // updates % count():
         raise ValueError(
@@ -84,17 +83,7 @@ def leave() -> None:
 
 @contextlib.contextmanager
 def only_run(out: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the main process does for all.
-
-    Raises:
-        ValueError: the folder is no run's, or another process is training there.
-        OSError: the folder cannot be written.
-    """
+    """Hold the folder's lock, which the main process does for all; raises as `Run.lock` does."""
     with contextlib.ExitStack() as held:
-
-        def hold() -> None:
-            claim.check_folder(out)
-            held.enter_context(Run(out).lock())
-
-        on_main_process(hold)
+        on_main_process(lambda: held.enter_context(Run(out).lock()))
         yield

@@ -32,9 +32,8 @@ def sample(recipe: Recipe, n: int = 512) -> pd.DataFrame:
 
     A row per answer: text, answer, status, correct, finish, tokens.
 
-    Raises:
-        ValueError: n is not positive, the recipe has several examples, or what `onerl.train` would
-            refuse: a label that the verifier does not take, or a prompt that is too long.
+    Raises ValueError: n is not positive, the recipe has several examples, or what `onerl.train`
+    would refuse: a label that the verifier does not take, or a prompt that is too long.
     """
     if n < 1:
         raise ValueError(f"samples = {n}: must be at least 1")

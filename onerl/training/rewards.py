@@ -39,8 +39,7 @@ def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
     Besides the rewards it hands TRL a column per rollout of `status`, `extracted`, `correct` and,
     where the dataset has it, the example's `id`, which the trainer counts and records.
 
-    Raises:
-        ValueError: while training, when a function of one's own fails; see `OwnReward`.
+    Raises ValueError: while training, when a function of one's own fails; see `OwnReward`.
     """
     from accelerate import PartialState
 
@@ -76,8 +75,7 @@ def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
 def check_reward(recipe: Recipe) -> None:
     """Try a function of one's own on the first example: a right answer, and none at all.
 
-    Raises:
-        ValueError: it cannot be found or imported, or fails; the message is one line.
+    Raises ValueError: it cannot be found or imported, or fails; the message is one line.
     """
     if recipe.reward in REWARDS:
         return
@@ -94,8 +92,7 @@ def reward_source(recipe: Recipe) -> str | None:
 
     Not covered: what that file imports.
 
-    Raises:
-        ValueError: there is no such file or module.
+    Raises ValueError: there is no such file or module.
     """
     return None if recipe.reward in REWARDS else file_sha256(source_file(recipe.reward))
 
@@ -106,8 +103,7 @@ def source_file(reward: str) -> Path:
     A file is looked for in the working directory, then in the checkout's root, so that papermill
     at the root and Jupyter in `notebooks/` find the same one; a module there and on `sys.path`.
 
-    Raises:
-        ValueError: there is no such file or module.
+    Raises ValueError: there is no such file or module.
     """
     place = reward.rpartition(":")[0]
     roots = [Path.cwd(), Path(__file__).parents[2]]
@@ -135,9 +131,8 @@ class OwnReward:
 
     The process is started with the first question, and once more when it dies over one.
 
-    Raises:
-        ValueError: the function cannot be found or imported, raises, takes longer than `SECONDS`,
-            ends its process twice, or returns anything but a number from 0 to 1.
+    Raises ValueError: the function cannot be found or imported, raises, takes longer than
+    `SECONDS`, ends its process twice, or returns anything but a number from 0 to 1.
     """
 
     def __init__(self, reward: str):

@@ -5,11 +5,9 @@
 TRL's `SFTTrainer` on the prompt of the example and the text of one solution, with the loss on the
 solution alone. A step sees the pair once, since copies of it have the same gradient. What belongs
 to rollouts, rewards and their loss in a recipe is not read. Nothing is random but the choice of the
-text, so in the embedded world a seed stands for another careful writing of the same solution. Of
-pi1's counterpart there are four: seeds 0 to 3.
-
-The folder is that of any run, without rollouts and with solution.txt. Not covered: several
-examples, several solutions, resuming under DeepSpeed.
+text, so in the embedded world a seed stands for another careful writing of the same solution; of
+pi1's counterpart there are four. The folder is that of any run, without rollouts and with
+solution.txt. Not covered: several examples, several solutions, resuming under DeepSpeed.
 """
 
 import random
@@ -43,8 +41,7 @@ PI1_SOLUTION = (
 def solution_for(problem: Problem, seed: int = 0, world: World = EMBEDDED) -> str:
     """The text of one solution: a careful writing of a world's problem, or the paper's of pi1.
 
-    Raises:
-        ValueError: no solution is known; give your own text.
+    Raises ValueError: no solution is known; give your own text.
     """
     if problem.question == PI1.question:
         return PI1_SOLUTION
@@ -60,9 +57,8 @@ def solution_for(problem: Problem, seed: int = 0, world: World = EMBEDDED) -> st
 def solution(recipe: Recipe, answer: str) -> str:
     """The text that a run of this recipe learns; `answer` is the label of its example.
 
-    Raises:
-        ValueError: the recipe has several examples, no solution of its example is known, or the
-            solution does not end in the label.
+    Raises ValueError: the recipe has several examples, no solution of its example is known, or the
+    solution does not end in the label.
     """
     problems = examples(recipe.examples, recipe.world)
     if len(problems) != 1:
@@ -78,12 +74,10 @@ class SolutionTrainer(SFTTrainer):
 
     Writes metrics.jsonl, checkpoints/ and state/ into the folder `out`, as `OneShotTrainer` does.
 
-    Raises:
-        ValueError: see `solution`; or the folder's run has learned another text so far.
+    Raises ValueError: see `solution`; or the folder's run has learned another text so far.
     """
 
     def __init__(self, recipe: Recipe, model: str, examples, out: Path):
-        disable_progress_bars()  # several for one example
         disable_progress_bars()  # several for one example
         self.out, (row,) = Path(out), examples
         text = solution(recipe, row["answer"])

@@ -38,8 +38,7 @@ def is_deepspeed(accelerator) -> bool:
 def check(recipe: Recipe, accelerator) -> None:
     """Refuse what sharding does not cover, before anything is sampled.
 
-    Raises:
-        ValueError: in the main process (the others end), naming the setting and what is allowed.
+    Raises ValueError: in the main process (the others end), naming the setting and what is allowed.
     """
 
     def refuse() -> None:
