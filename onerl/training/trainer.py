@@ -155,19 +155,14 @@ class OneShotTrainer(GRPOTrainer):
         width = completions.shape[1]
         return out.log_probs[:, -width:], None if out.entropy is None else out.entropy[:, -width:]
 
-    def _chunks(self, prompt_ids, prompt_mask, completion_mask, rows) -> list[tuple]:
-        """(rows, their prompt without padding, the width of their longest completion) of each."""
+    def _chunks(self, prompt_ids, prompt_mask, completion_mask, rows):
+        """Rows, their prompt without padding, and the width of their longest completion."""
         pairs = zip(prompt_ids, prompt_mask, strict=True)
         prompts = [tuple(ids[mask == 1].tolist()) for ids, mask in pairs]
         lengths, device = completion_mask.sum(1).tolist(), prompt_ids.device
-        return [
-            (
-                torch.tensor(group, device=device),
-                torch.tensor(prompts[group[0]], device=device),
-                max(lengths[group[-1]], 1),
-            )
-            for group in chunks(prompts, lengths, rows, self.recipe.token_budget)
-        ]
+        for group in chunks(prompts, lengths, rows, self.recipe.token_budget):
+            prompt = torch.tensor(prompts[group[0]], device=device)
+            yield torch.tensor(group, device=device), prompt, max(lengths[group[-1]], 1)
 
     def _get_per_token_logps_and_entropies(
         self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, **_
@@ -177,7 +172,7 @@ class OneShotTrainer(GRPOTrainer):
         prompt_ids, completions = input_ids[:, :split], input_ids[:, split:]
         prompt_mask, mask = attention_mask[:, :split], attention_mask[:, split:]
         logps = torch.zeros(completions.shape, device=input_ids.device)
-        plan = self._chunks(prompt_ids, prompt_mask, mask, range(len(mask)))
+        plan = list(self._chunks(prompt_ids, prompt_mask, mask, range(len(mask))))
         for (rows, prompt, width), _ in sharding.equal_passes(self.accelerator, plan):
             scored, _ = self._score(model, prompt, completions[rows, :width], mask[rows, :width])
             logps[rows, :width] = scored.float()
