@@ -57,7 +57,7 @@ def draw(held_out: pd.DataFrame, metrics: pd.DataFrame, texts: tuple[str, str, s
     curve.set(xlabel="training step", ylabel="accuracy (%)", title="here: a minute on a laptop")
     plots.include(curve, y=(0.0, 100.0))
     curve.text(58, 99, "1,000 held-out problems", ha="right", color=plots.BLUE)
-    curve.text(58, 46, "the one example, sampled", ha="right", color=plots.ORANGE)
+    curve.text(58, 30, "the one example, sampled", ha="right", color=plots.ORANGE)
     table = paper.table("table8_main").set_index("data")["math500"]
     row = pd.DataFrame({"value": [table["base"], table["pi1"]]}, index=["before", "after"])
     theirs.plot(range(2), row["value"], **plots.series_style(0, paper=True))

@@ -1,8 +1,7 @@
 """`OneShotTrainer`: TRL's GRPO loop with the paper's loss, on rollouts that share a prompt.
 
 The loop, the reference model, the optimiser and the mixed precision are TRL's. Overridden are
-leaf methods only, each for one reason given at the method; a test pins their signatures and those
-of the methods relied on (TRL moves fast, and `_generate_and_score_completions` fastest).
+leaf methods only, each for one reason given at the method; a test pins their signatures.
 
 The loss is the paper's token mean inside micro-batches, weighted per term by the recipe
 (`loss`). It is computed in chunks of rollouts of one prompt, sorted by length, under a
@@ -12,8 +11,6 @@ and values serve all rollouts of the chunk. Chunks change the memory and the tim
 Covered: one process, or several with replicated or sharded weights (`sharding`). With
 `updates_per_step` above 1, which rollouts share an update depends on the number of processes.
 """
-
-from __future__ import annotations
 
 import math
 import time
@@ -163,15 +160,14 @@ class OneShotTrainer(GRPOTrainer):
         width = completions.shape[1]
         return out.log_probs[:, -width:], None if out.entropy is None else out.entropy[:, -width:]
 
-    def _chunks(self, prompt_ids, prompt_mask, completion_mask, rows=None):
+    def _chunks(self, prompt_ids, prompt_mask, completion_mask, rows):
         """Rows, their prompt without padding, and the width of their longest completion."""
         pairs = zip(prompt_ids, prompt_mask, strict=True)
         prompts = [tuple(ids[mask == 1].tolist()) for ids, mask in pairs]
-        lengths = completion_mask.sum(1).tolist()
-        rows = range(len(lengths)) if rows is None else rows
+        lengths, device = completion_mask.sum(1).tolist(), prompt_ids.device
         for group in chunks(prompts, lengths, rows, self.recipe.token_budget):
-            prompt = torch.tensor(prompts[group[0]], device=prompt_ids.device)
-            yield torch.tensor(group, device=prompt_ids.device), prompt, max(lengths[group[-1]], 1)
+            prompt = torch.tensor(prompts[group[0]], device=device)
+            yield torch.tensor(group, device=device), prompt, max(lengths[group[-1]], 1)
 
     def _get_per_token_logps_and_entropies(
         self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, **_
@@ -181,7 +177,7 @@ class OneShotTrainer(GRPOTrainer):
         prompt_ids, completions = input_ids[:, :split], input_ids[:, split:]
         prompt_mask, mask = attention_mask[:, :split], attention_mask[:, split:]
         logps = torch.zeros(completions.shape, device=input_ids.device)
-        plan = list(self._chunks(prompt_ids, prompt_mask, mask))
+        plan = list(self._chunks(prompt_ids, prompt_mask, mask, range(len(mask))))
         for (rows, prompt, width), _ in sharding.equal_passes(self.accelerator, plan):
             scored, _ = self._score(model, prompt, completions[rows, :width], mask[rows, :width])
             logps[rows, :width] = scored.float()
@@ -216,29 +212,20 @@ class OneShotTrainer(GRPOTrainer):
         learns = (batch["advantages"] != 0) & (recipe.policy_loss != 0)  # (B,)
         learns |= "token_advantages" in batch  # of PPO: hardly one is 0
         learns |= recipe.beta != 0 or recipe.entropy_coef != 0 or self.accelerator.num_processes > 1
-        total = torch.zeros((), device=mask.device)
-        plan = [
-            (chunk, with_gradient)
-            for with_gradient in (False, True)
-            for chunk in self._chunks(
-                batch["prompt_ids"],
-                batch["prompt_mask"],
-                mask,
-                (learns == with_gradient).nonzero().squeeze(1).tolist(),
-            )
-        ]
-        plan = list(sharding.equal_passes(self.accelerator, plan))
+        total, plan = torch.zeros((), device=mask.device), []
+        for with_gradient in (False, True):
+            rows = (learns == with_gradient).nonzero().squeeze(1).tolist()
+            found = self._chunks(batch["prompt_ids"], batch["prompt_mask"], mask, rows)
+            plan += [(chunk, with_gradient) for chunk in found]
+        plan = sharding.equal_passes(self.accelerator, plan)
         for i, (((rows, prompt, width), with_gradient), counts) in enumerate(plan):
             part = {"prompt": prompt}
             for key, value in batch.items():
                 if torch.is_tensor(value) and value.ndim and not key.startswith("prompt"):
                     part[key] = value[rows, :width] if value.ndim == 2 else value[rows]
             part["weights"] = part["weights"] * counts
-            last = i + 1 == len(plan)
-            with (
-                sharding.gradients(model, self.accelerator, last),
-                torch.set_grad_enabled(with_gradient),
-            ):
+            reduced = sharding.gradients(model, self.accelerator, last=i + 1 == len(plan))
+            with reduced, torch.set_grad_enabled(with_gradient):
                 part_loss = self._compute_loss(model, part)
                 if with_gradient:
                     self.accelerator.backward(part_loss)
@@ -339,16 +326,14 @@ class OneShotTrainer(GRPOTrainer):
 
     def _save_rollouts(self, step: int) -> None:
         logs = self._logs
-        table = pd.DataFrame(
-            {
-                "step": step,
-                "prompt": list(logs["prompt"]),
-                "completion": list(logs["completion"]),
-                "reward": self.rewards.tolist(),
-                "advantage": list(logs["advantages"]),
-                **{name: list(values) for name, values in sorted(logs["extra"].items())},
-            }
-        )
+        columns = {
+            "prompt": logs["prompt"],
+            "completion": logs["completion"],
+            "reward": self.rewards.tolist(),
+            "advantage": logs["advantages"],
+            **dict(sorted(logs["extra"].items())),
+        }
+        table = pd.DataFrame({"step": step} | {name: list(x) for name, x in columns.items()})
         folder = self.out / "rollouts"
         folder.mkdir(exist_ok=True)
         with files.atomic_file(folder / f"{run.folder_name(step)}.parquet") as aside:
@@ -356,15 +341,14 @@ class OneShotTrainer(GRPOTrainer):
 
     def _prepare_for_training(self, max_steps, train_dataloader, resume_from_checkpoint):
         """DeepSpeed's own way to resume reads DeepSpeed's own files."""
-        if not sharding.is_deepspeed(self.accelerator) or resume_from_checkpoint is None:
-            return super()._prepare_for_training(
-                max_steps, train_dataloader, resume_from_checkpoint
-            )
-        self._load_from_checkpoint(resume_from_checkpoint)
-        prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
-        weights = checkpoints.read_weights(self.out, Path(resume_from_checkpoint))
+        state, prepare = resume_from_checkpoint, super()._prepare_for_training
+        if not sharding.is_deepspeed(self.accelerator) or state is None:
+            return prepare(max_steps, train_dataloader, state)
+        self._load_from_checkpoint(state)
+        prepared = prepare(max_steps, train_dataloader, None)
+        weights = checkpoints.read_weights(self.out, Path(state))
         sharding.set_weights(self.model, self.accelerator, weights)
-        self._load_optimizer_and_scheduler(resume_from_checkpoint)
+        self._load_optimizer_and_scheduler(state)
         return prepared
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
