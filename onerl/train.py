@@ -12,6 +12,7 @@ or none of ours is refused.
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 from functools import partial
@@ -70,6 +71,7 @@ def _run(recipe: Recipe, out: Path, progress: bool) -> runs.Run:
         if not finished and processes.on_main_process(lambda: _returned(run, recipe)):
             return run  # another process has just finished it
         _train(processes.on_main_process(lambda: begun_with(recipe, out)), run, progress)
+    gc.collect()  # the trainer and its models stand in circles of references
     return run
 
 
@@ -130,7 +132,7 @@ def _train(recipe: Recipe, run: runs.Run, progress: bool) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     from onerl.training import checkpoints
-    from onerl.training.config import check_optimizer
+    from onerl.training.config import check_optimizer, gpus_said
     from onerl.training.progress import Reporter
 
     if recipe.method == "sft":
@@ -149,6 +151,8 @@ def _train(recipe: Recipe, run: runs.Run, progress: bool) -> None:
     model = locate(recipe.model).name
     trainer = Trainer(recipe, model, Dataset.from_list(rows), run.path)
     trainer.add_callback(Reporter(recipe, progress))
+    if processes.is_main() and (said := gpus_said(torch.cuda.device_count(), processes.count())):
+        print(said, flush=True)
     state = processes.on_main_process(
         lambda: checkpoints.begin(run, trainer.model, trainer.processing_class)
     )

@@ -59,9 +59,9 @@ class UpdateNorm(TrainerCallback):
 def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
     """The row of the update that `trainer` has just made; means over the rollouts of all ranks.
 
-    Collective. Lengths in tokens, entropy and KL in nats a token, times in seconds; update_norm
-    and weight_norm are L2 norms over the weights that are trained. `logs` has loss, grad_norm and
-    learning_rate of the update.
+    Collective. Lengths and the largest pass in tokens, entropy and KL in nats a token, times in
+    seconds; update_norm and weight_norm are L2 norms over the weights that are trained. `logs` has
+    loss, grad_norm and learning_rate of the update.
     """
     groups = trainer.rewards.view(-1, trainer.num_generations)
     mask = trainer.batch["completion_mask"]
@@ -88,6 +88,7 @@ def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
         "loss": logs["loss"],
         "grad_norm": logs["grad_norm"],
         **{key: means[key] for key in MEANS if key in means},
+        "largest_pass": trainer.largest_pass,
         **{f"status/{name}": counts[name] for name in (*STATUSES, *sorted(counts))},
         "learning_rate": logs["learning_rate"],
         **{f"seconds/{name}": value for name, value in trainer.seconds.items()},

@@ -135,11 +135,16 @@ class PPOTrainer(OneShotTrainer):
             "returns": returns,
         }
 
+    def _critic_chunks(self, batch, rows):
+        """As `_chunks`, for a pass that begins every row with the prompt."""
+        masks = batch["prompt_mask"], batch["completion_mask"]
+        return self._chunks(batch["prompt_ids"], *masks, rows, shared=False)
+
     def _values(self, batch) -> torch.Tensor:
         """The critic's values (B, T) of all rollouts of a batch, 0 where the mask is."""
         mask = batch["completion_mask"]
         values = torch.zeros(mask.shape, device=mask.device)
-        for rows, prompt, width in self._chunks(batch["prompt_ids"], batch["prompt_mask"], mask):
+        for rows, prompt, width in self._critic_chunks(batch, range(len(mask))):
             with self.accelerator.autocast():
                 values[rows, :width] = self.critic(prompt, batch["completion_ids"][rows, :width])
         return values * mask
@@ -159,8 +164,7 @@ class PPOTrainer(OneShotTrainer):
         mask = batch["completion_mask"]
         tokens = mask[list(rows)].sum().clamp(min=1)
         total = torch.zeros((), device=mask.device)
-        chunks = self._chunks(batch["prompt_ids"], batch["prompt_mask"], mask, list(rows))
-        for chunk, prompt, width in chunks:
+        for chunk, prompt, width in self._critic_chunks(batch, rows):
             with self.accelerator.autocast():
                 values = self.critic(prompt, batch["completion_ids"][chunk, :width])
             lost = value_loss(
