@@ -122,6 +122,8 @@ def train_sharded(recipe, out: Path, gradients: Path):
             self.distributed_type = DistributedType.FSDP
             PartialState._shared_state["distributed_type"] = DistributedType.FSDP
             self.fsdp_plugin = fsdp_plugin
+            if self.mixed_precision != "no":
+                fsdp_plugin.set_mixed_precision(self.mixed_precision)  # as it does on GPUs
 
     class FullCopy:
         def __init__(self, accelerator):
