@@ -148,5 +148,4 @@ TEMPLATES, UNSEEN = (
     for templates in read_yaml(Path(__file__).with_name("templates.yaml")).values()
 )
 """By name: every template that a corpus may be written about, and those of `onerl.world.unseen`."""
-
 CATEGORIES = tuple(dict.fromkeys(template.category for template in TEMPLATES.values()))
