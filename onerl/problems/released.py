@@ -46,12 +46,9 @@ def ranked(rank: int) -> Problem:
     index = ranking()[rank - 1]
     if index in BROKEN_LABELS:
         raise ValueError(f"examples: the label of pi{rank} {BROKEN_LABELS[index]}")
-    given = (
-        pd.read_csv(params_folder() / "paper" / "pi_examples.csv")
-        .set_index("pi")["category"]
-        .dropna()
-    )
-    return replace(pool()[index], id=f"pi{rank}", category=given.get(rank, ""))
+    table = pd.read_csv(params_folder() / "paper" / "pi_examples.csv", index_col="pi")
+    category = table["category"].dropna().get(rank, "")
+    return replace(pool()[index], id=f"pi{rank}", category=category)
 
 
 @lru_cache(maxsize=1)
@@ -66,11 +63,7 @@ def ranking() -> tuple[int, ...]:
 
 
 def released_history() -> dict[int, list[float]]:
-    """Accuracies of each example's visits in the authors' 500 steps on DSR-sub, by pool index.
-
-    Raises:
-        FileNotFoundError: the file is neither in ONERL_DATA nor reachable on the hub.
-    """
+    """Accuracies of each example's visits in the authors' 500 steps on DSR-sub, by pool index."""
     file = _training_file("acc_step_500.json")
     try:
         found = json.loads(file.read_text("utf-8"))
@@ -81,31 +74,20 @@ def released_history() -> dict[int, list[float]]:
 
 @lru_cache(maxsize=1)
 def pool() -> tuple[Problem, ...]:
-    """DSR-sub in its own order, the known broken labels included.
-
-    Raises ValueError when the file cannot be read, or another row has no label.
-    """
-    import pandas as pd
-
+    """DSR-sub in its own order with its broken labels; ValueError if another row has none."""
     file = _training_file("dsr_sub.parquet")
     try:
         table = pd.read_parquet(file, columns=["prompt", "reward_model", "extra_info"])
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: cannot be read: {str(error).splitlines()[0]}") from None
-    rows = zip(table["prompt"], table["reward_model"], table["extra_info"], strict=True)
-    pool = tuple(
-        Problem(
-            id=f"dsr_sub/{extra['index']}",
-            question=prompt[0]["content"].removesuffix(SUFFIX),
-            answer=reward["ground_truth"] or "",
-            source=f"dsr_sub/{extra['index']}",
-        )
-        for prompt, reward, extra in rows
-    )
+    pool = []
+    for prompt, reward, extra in table.itertuples(index=False):
+        name, question = f"dsr_sub/{extra['index']}", prompt[0]["content"].removesuffix(SUFFIX)
+        pool.append(Problem(name, question, reward["ground_truth"] or "", source=name))
     bare = [p.id for i, p in enumerate(pool) if not p.answer.strip() and i not in BROKEN_LABELS]
     if bare:
         raise ValueError(f"{file}: {len(bare)} rows have no label: {', '.join(bare[:5])}")
-    return pool
+    return tuple(pool)
 
 
 def without_broken(pool: tuple[Problem, ...]) -> list[Problem]:
@@ -118,11 +100,7 @@ def math_train() -> list[Problem]:
     """MATH's training split: 7,500 problems, the paper's largest set (its Tables 4 and 8).
 
     From ONERL_DATA (`math_train/train.jsonl` with problem, solution, type) or the hub. The gold
-    answer is the box in the solution.
-
-    Raises:
-        ValueError: rows without a problem or a boxed answer, which are counted.
-        FileNotFoundError: the data is neither in ONERL_DATA nor reachable on the hub.
+    answer is the box in the solution; rows without one, or without a problem, are a ValueError.
     """
     from onerl.verifier import extract_answer
 
@@ -130,15 +108,13 @@ def math_train() -> list[Problem]:
     for index, row in enumerate(_math_rows()):
         answer = extract_answer(row.get("solution") or "")
         if not (row.get("problem") or "").strip() or not answer:
-            wrong.append(index)
+            wrong.append(str(index))
             continue
         name = f"math_train/{index}"
         found.append(Problem(name, row["problem"], answer, row.get("type", ""), "math_train"))
     if wrong:
-        raise ValueError(
-            f"math_train: {len(wrong)} rows lack a problem or a boxed answer, the first:"
-            f" {', '.join(map(str, wrong[:5]))}"
-        )
+        lack = f"{len(wrong)} rows lack a problem or a boxed answer"
+        raise ValueError(f"math_train: {lack}, the first: {', '.join(wrong[:5])}")
     return found
 
 
@@ -160,17 +136,11 @@ def _math_rows() -> list[dict]:
 
 
 def data_folder() -> Path | None:
-    """The folder named by ONERL_DATA, or None.
-
-    Raises:
-        FileNotFoundError: the variable names something that is not a folder.
-    """
+    """The folder named by ONERL_DATA, or None; FileNotFoundError if there is no such folder."""
     named = os.environ.get("ONERL_DATA")
-    if not named:
-        return None
-    if not Path(named).is_dir():
+    if named and not Path(named).is_dir():
         raise FileNotFoundError(f"ONERL_DATA = {named!r}: no such folder")
-    return Path(named)
+    return Path(named) if named else None
 
 
 def _training_file(name: str) -> Path:
@@ -178,11 +148,10 @@ def _training_file(name: str) -> Path:
     if folder := data_folder():
         return existing(folder / "one_shot_rlvr" / name)
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
         return Path(hf_hub_download(HUB_TRAINING, name, repo_type="dataset"))
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
+    except OSError as error:  # every refusal of the hub is one
         raise FileNotFoundError(
             f"{name} of the dataset {HUB_TRAINING} cannot be reached ({type(error).__name__}); set"
             f" ONERL_DATA to a folder that holds one_shot_rlvr/{name}"
@@ -197,20 +166,15 @@ def existing(path: Path) -> Path:
 
 
 def json_rows(file: Path) -> list[dict]:
-    """The rows of a JSONL file.
-
-    Raises:
-        ValueError: a row is not JSON; it is named by its number, counted from 0.
-    """
+    """The rows of a JSONL file; one that is no JSON is a ValueError, by its number from 0."""
+    rows = []
     with file.open(encoding="utf-8") as lines:
-        return [_json_row(file, index, line) for index, line in enumerate(lines)]
-
-
-def _json_row(file: Path, index: int, line: str) -> dict:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file}: row {index} is not JSON: {error}") from None
+        for index, line in enumerate(lines):
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{file}: row {index} is not JSON: {error}") from None
+    return rows
 
 
 def historical_variance(accuracies: Sequence[float]) -> float:
@@ -218,12 +182,10 @@ def historical_variance(accuracies: Sequence[float]) -> float:
 
     The order is that of the variance (paper, Eq. 1); the released script takes `np.std`.
     """
-    return float(np.std(np.asarray(accuracies, dtype=float)))
+    return float(np.std(accuracies))
 
 
 def ranks(values: Sequence[float]) -> np.ndarray:
     """Rank of each value, the greatest has 1; equal ones keep their order, as in the paper."""
     order = np.argsort(-np.asarray(values, dtype=float), kind="stable")
-    found = np.empty(len(order), dtype=int)
-    found[order] = np.arange(1, len(order) + 1)
-    return found
+    return np.argsort(order) + 1
