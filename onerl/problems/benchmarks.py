@@ -76,8 +76,7 @@ ARC_QUESTION = (
 )
 """How we ask an ARC question. The paper evaluates ARC (its Table 1) and does not say how."""
 
-Fields = dict[str, Any]
-"""question, answer and, where a file has them, category and level of a problem."""
+Fields = dict[str, Any]  # question, answer and, where a file has them, category and level
 
 
 def _plain(row: Mapping) -> Fields:

@@ -15,9 +15,9 @@ Not covered: words, variables, roots, decimals.
 
 from __future__ import annotations
 
-import operator
 import random
 from fractions import Fraction
+from operator import add, mul, sub, truediv
 from typing import NamedTuple
 
 from onerl.problems.problem import Problem
@@ -26,12 +26,7 @@ LEVELS = range(1, 21)
 PER_LEVEL = 20
 LARGEST_NUMERATOR = 10**6
 LARGEST_DENOMINATOR = 10**3
-OPERATIONS = {
-    "+": operator.add,
-    "-": operator.sub,
-    r"\times": operator.mul,
-    r"\div": operator.truediv,
-}
+OPERATIONS = {"+": add, "-": sub, r"\times": mul, r"\div": truediv}
 QUESTION = "Calculate exactly, as an integer or a fraction in lowest terms: ${expression}$"
 
 
@@ -73,7 +68,8 @@ def _expression(steps: int, rng: random.Random) -> Term:
             if sign == r"\div" and not sides[1].value:
                 continue
             value = OPERATIONS[sign](sides[0].value, sides[1].value)
-            if _small(value):
+            small = abs(value.numerator) <= LARGEST_NUMERATOR
+            if small and value.denominator <= LARGEST_DENOMINATOR:
                 texts = [f"({side.text})" if side.joined else side.text for side in sides]
                 return Term(f"{texts[0]} {sign} {texts[1]}", value, joined=True)
 
@@ -90,10 +86,6 @@ def _number(rng: random.Random) -> Term:
     power, largest = {"square": (2, 12), "cube": (3, 6)}[kind]
     base = rng.randint(2, largest)
     return Term(f"{base}^{power}", Fraction(base**power))
-
-
-def _small(value: Fraction) -> bool:
-    return abs(value.numerator) <= LARGEST_NUMERATOR and value.denominator <= LARGEST_DENOMINATOR
 
 
 def _latex(value: Fraction) -> str:

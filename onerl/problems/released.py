@@ -123,16 +123,14 @@ def _math_rows() -> list[dict]:
         return json_rows(existing(folder / "math_train" / "train.jsonl"))
     from datasets import load_dataset
 
-    rows: list[dict] = []
     try:
-        for subject in MATH_SUBJECTS:
-            rows += load_dataset(HUB_MATH, subject, split="train")
+        parts = [load_dataset(HUB_MATH, subject, split="train") for subject in MATH_SUBJECTS]
+        return [row for part in parts for row in part]
     except Exception as error:  # datasets raises a dozen kinds for "not reachable"
         raise FileNotFoundError(
             f"math_train: {HUB_MATH} cannot be reached ({type(error).__name__}); set ONERL_DATA to"
             " a folder that holds math_train/train.jsonl"
         ) from None
-    return rows
 
 
 def data_folder() -> Path | None:

@@ -7,15 +7,15 @@ decimals and fractions. Which side may see which operands is decided in `onerl.w
 
 from __future__ import annotations
 
-import operator
 import random
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import chain, product
 from math import floor
+from operator import add, gt, lt, mod, mul, sub
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,7 @@ from onerl.parameters import read_yaml
 NAMES = ("Tom", "Ann", "Sam", "Mia", "Leo", "Eva")
 THINGS = ("coins", "apples", "cups", "books", "pens", "cards")
 STEP = re.compile(r"(\()?(?:(\w+)=)?(\w+)( mod |[-+*/<>])(\w+)\)?")
-OPERATIONS = {
-    **{"+": operator.add, "-": operator.sub, "*": operator.mul, "/": Fraction},
-    **{" mod ": operator.mod, "<": operator.lt, ">": operator.gt},
-}
+OPERATIONS = {"+": add, "-": sub, "*": mul, "/": Fraction, " mod ": mod, "<": lt, ">": gt}
 
 
 @dataclass(frozen=True)
@@ -55,9 +52,9 @@ class Template:
     wordings: tuple[str, ...]
     operands: tuple[tuple[int, ...], ...]
     steps: str
-    mistakes: tuple[str, ...]
     code: str
-    decimals: bool
+    mistakes: tuple[str, ...] = ()
+    decimals: bool = False
 
     def solve(self, *operands: int) -> Solution:
         steps, exact, values = _worked(self.steps, operands, self.decimals)
@@ -67,7 +64,7 @@ class Template:
             rounded, cut = (_text(Fraction(n, 10), True) for n in tenths)
             rounding = None if rounded == answer else (answer, rounded, cut)
             answer = rounded
-        wrong = [_worked(steps, operands, self.decimals) for steps in self.mistakes]
+        wrong = [_worked(mistake, operands, self.decimals) for mistake in self.mistakes]
         mistakes = tuple((done, _text(result, self.decimals)) for done, result, _ in wrong)
         code = re.sub(r"[a-z]+", lambda name: str(values[name[0]]), self.code)
         return Solution(answer, steps, mistakes, code, rounding)
@@ -118,20 +115,11 @@ def _axis(text: str) -> list[tuple[int, ...]]:
     return [tuple(map(int, values.split(","))) for values in text.split()]
 
 
-def _template(name: str, entry: Mapping[str, Any]) -> Template:
-    filled = [tuple(chain(*parts)) for parts in product(*map(_axis, entry["operands"]))]
-    if "where" in entry:
-        filled = [operands for operands in filled if _worked(entry["where"], operands)[1]]
-    return Template(
-        name=name,
-        category=entry["category"],
-        wordings=tuple(entry["wordings"]),
-        operands=tuple(filled),
-        steps=entry["steps"],
-        mistakes=tuple(entry.get("mistakes", ())),
-        code=entry["code"],
-        decimals="decimals" in entry,
-    )
+def _template(name: str, operands: list[str], where: str = "", **fields: Any) -> Template:
+    filled = [tuple(chain(*parts)) for parts in product(*map(_axis, operands))]
+    allowed = [one for one in filled if not where or _worked(where, one)[1]]
+    fields = {key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()}
+    return Template(name, operands=tuple(allowed), **fields)
 
 
 def fill(template: Template, operands: tuple[int, ...], rng: random.Random) -> Exercise:
@@ -144,7 +132,7 @@ def fill(template: Template, operands: tuple[int, ...], rng: random.Random) -> E
 
 
 TEMPLATES, UNSEEN = (
-    {name: _template(name, entry) for name, entry in templates.items()}
+    {name: _template(name, **entry) for name, entry in templates.items()}
     for templates in read_yaml(Path(__file__).with_name("templates.yaml")).values()
 )
 """By name: every template that a corpus may be written about, and those of `onerl.world.unseen`."""

@@ -197,10 +197,8 @@ class World:
     def split(self) -> dict[str, dict[str, tuple[Operands, ...]]]:
         """Operand tuples by side ("heldout", "pool", "corpus") and template.
 
-        Tuples with the same sorted operands always are on the same side.
-
-        Raises:
-            RecipeError: a template has too few operands for its held-out problems and its pool.
+        Tuples with the same sorted operands always are on the same side. A template with too few
+        operands for its held-out problems and its pool is a `RecipeError`.
         """
         sides = {"heldout": {}, "pool": {}, "corpus": {}}
         for name, size in self._shares(self.heldout_size).items():
