@@ -386,6 +386,6 @@ def test_another_benchmark_is_added_in_one_file(tmp_path):
     found, *refusals = done.stdout.splitlines()
     assert found == "('own_set',) What? ours"
     assert [line.split("own_st")[0] for line in refusals] == [
-        *("benchmarks[0] = '", "benchmarks = ['", "benchmark '")
+        *("benchmarks[0] = '", "benchmarks = ('", "benchmark '")
     ]
     assert all("aime24, own_set, aime25" in line for line in refusals)

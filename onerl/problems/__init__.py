@@ -33,16 +33,9 @@ from onerl.parameters import nearest, read_yaml
 from onerl.problems import released
 from onerl.problems.benchmarks import benchmark, check_benchmarks
 from onerl.problems.problem import Problem
-from onerl.problems.released import PI1
+from onerl.problems.released import PI1, PI1_SIMPLIFIED
 from onerl.world import EMBEDDED, World
 
-PI1_SIMPLIFIED = Problem(
-    id="pi1_simplified",
-    question=r"Calculate $\sqrt[3]{2048}$.",
-    answer="12.8",
-    category="Algebra",
-    source="paper, Table 18",
-)
 __all__ = ["PI1", "PI1_SIMPLIFIED", "Problem", "benchmark", "check_benchmarks", "examples"]
 
 NAMED = {

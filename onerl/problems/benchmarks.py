@@ -238,16 +238,10 @@ def _rows(name: str) -> tuple[Path | None, list[Mapping]]:
     if name not in HUB:
         raise FileNotFoundError(f"benchmark {name}: no hub data set is known for it; {wanted}")
     dataset, configuration, split = HUB[name]
-    try:
+    with released.reaching(f"benchmark {name}: {dataset}", place):
         from datasets import load_dataset
 
         rows = list(load_dataset(dataset, configuration, split=split))
-    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
-        lacking = "" if folder is None else f" and {folder} lacks {place}"
-        raise FileNotFoundError(
-            f"benchmark {name}: {dataset} cannot be reached ({type(error).__name__}){lacking};"
-            f" {wanted}"
-        ) from None
     if name in UNCOMPARED and len(rows) != RELEASED[name][0]:
         raise ValueError(
             f"benchmark {name}: {dataset} has {len(rows)} rows, the released file"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from onerl.parameters import params_folder
+from onerl.parameters import params_folder, read_yaml
 from onerl.problems.problem import Problem
 from onerl.problems.prompts import SUFFIX
 
@@ -26,18 +27,8 @@ MATH_SUBJECTS = (
 BROKEN_LABELS = {265: "is empty", 1187: "is cut off in the middle of a formula"}
 BROKEN_SOURCES = {f"dsr_sub/{index}" for index in BROKEN_LABELS}
 logger = logging.getLogger(__name__)
-PI1 = Problem(
-    id="pi1",
-    question=(
-        r"The pressure \( P \) exerted by wind on a sail varies jointly as the area \( A \) of the"
-        r" sail and the cube of the wind's velocity \( V \). When the velocity is \( 8 \) miles"
-        r" per hour, the pressure on a sail of \( 2 \) square feet is \( 4 \) pounds. Find the"
-        r" wind velocity when the pressure on \( 4 \) square feet of sail is \( 32 \) pounds."
-    ),
-    answer="12.8",
-    category="Algebra",
-    source="dsr_sub/124",
-)
+BUILT_IN = Path(__file__).with_name("built_in.yaml")
+PI1, PI1_SIMPLIFIED = (Problem(**fields) for fields in read_yaml(BUILT_IN))
 
 
 def ranked(rank: int) -> Problem:
@@ -121,16 +112,11 @@ def math_train() -> list[Problem]:
 def _math_rows() -> list[dict]:
     if folder := data_folder():
         return json_rows(existing(folder / "math_train" / "train.jsonl"))
-    from datasets import load_dataset
+    with reaching(f"math_train: {HUB_MATH}", "math_train/train.jsonl"):
+        from datasets import load_dataset
 
-    try:
         parts = [load_dataset(HUB_MATH, subject, split="train") for subject in MATH_SUBJECTS]
         return [row for part in parts for row in part]
-    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
-        raise FileNotFoundError(
-            f"math_train: {HUB_MATH} cannot be reached ({type(error).__name__}); set ONERL_DATA to"
-            " a folder that holds math_train/train.jsonl"
-        ) from None
 
 
 def data_folder() -> Path | None:
@@ -141,19 +127,28 @@ def data_folder() -> Path | None:
     return Path(named) if named else None
 
 
+@contextmanager
+def reaching(what: str, place: str) -> Iterator[None]:
+    """Says in one line that the hub does not give `what`, and where ONERL_DATA would have it."""
+    try:
+        yield
+    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
+        folder = data_folder()
+        lacking = f" and {folder} lacks {place}" if folder else ""
+        raise FileNotFoundError(
+            f"{what} cannot be reached ({type(error).__name__}){lacking}; set ONERL_DATA to a"
+            f" folder that holds {place}"
+        ) from None
+
+
 def _training_file(name: str) -> Path:
     """A file of the authors' release, from ONERL_DATA or the hub."""
     if folder := data_folder():
         return existing(folder / "one_shot_rlvr" / name)
     from huggingface_hub import hf_hub_download
 
-    try:
+    with reaching(f"{name} of the dataset {HUB_TRAINING}", f"one_shot_rlvr/{name}"):
         return Path(hf_hub_download(HUB_TRAINING, name, repo_type="dataset"))
-    except OSError as error:  # every refusal of the hub is one
-        raise FileNotFoundError(
-            f"{name} of the dataset {HUB_TRAINING} cannot be reached ({type(error).__name__}); set"
-            f" ONERL_DATA to a folder that holds one_shot_rlvr/{name}"
-        ) from None
 
 
 def existing(path: Path) -> Path:

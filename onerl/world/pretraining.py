@@ -3,12 +3,10 @@
     base_model(world, Pretraining(), "outputs/worlds")    folder of the model, trained or found
     pretrain(stop_after=50)                               the shipped model's first steps again
 
-Pretraining goes in phases, each `after` another. A phase reads its own mixture of ways of writing
-at its own learning rates, with the loss on all tokens or on the answers alone. Its model is kept
-under a hash of all that made it, so worlds that differ only in what is read last share the rest.
-
-The embedded world's model is shipped in `onerl/world/model/`: one phase, under an hour on one CPU
-core. `notebooks/base_model.ipynb` trains its first steps again and compares the recorded losses.
+Pretraining goes in phases, each `after` another. A phase's model is kept under a hash of all that
+made it, so worlds that differ only in what is read last share the rest. The embedded world's model
+is shipped in `onerl/world/model/`: one phase, under an hour on one CPU core.
+`notebooks/base_model.ipynb` trains its first steps again and compares the recorded losses.
 
 Covered: one process, one CPU thread, the same losses on the same machine for the same seed.
 Not covered: resuming inside a phase, several devices.
