@@ -35,6 +35,7 @@ from onerl.parameters import (
     read_yaml,
     whole,
 )
+from onerl.problems.benchmarks import NAMES
 from onerl.verifier.rewards import REWARDS
 from onerl.world import EMBEDDED, World, is_world, world_of
 
@@ -44,11 +45,6 @@ OwnReward = Annotated[
         pattern=r"^(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*$",
         description="your own, as file.py:function or package.module:function",
     ),
-]
-Benchmark = Literal[
-    *("world", "math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench"),
-    *("olympiadbench:all", "arc_easy", "arc_challenge", "clean-arithmetic"),
-    *("world-sampled", "world-unseen", "world-selection", "dsr-selection"),
 ]
 
 
@@ -247,7 +243,7 @@ class Recipe(BaseModel):
         le=10**8,
     )
     threads: Threads | None = _field(None, "torch threads; null: torch's own choice", counts=False)
-    benchmarks: Annotated[tuple[Benchmark, ...], *Names] = _field(
+    benchmarks: Annotated[tuple[Literal[*NAMES], ...], *Names] = _field(
         ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25"),
         "what a notebook evaluates on",
         "paper 3.1",
