@@ -8,10 +8,10 @@ import math
 
 from onerl.verifier.commands import matching
 from onerl.verifier.node import Node, is_name
-from onerl.verifier.numeric import NoValueError
+from onerl.verifier.numeric import NoValueError, infinite
 from onerl.verifier.structure import read
 from onerl.verifier.tokens import Token
-from onerl.verifier.values import constant, infinite
+from onerl.verifier.values import constant
 
 FLIPPED = {"<": ">", ">": "<", "le": "ge", "ge": "le", "ne": "ne", "=": "="}
 _MAX_PARTS = 24
