@@ -28,22 +28,39 @@ class NoValueError(Exception):
     """The expression has no value here, or none that can be computed in bounded time."""
 
 
-def variables(tree: tuple) -> frozenset[str]:
-    """The free variables; "#" begins a bound one, of a sum, product, integral or limit."""
-    if tree[0] == "var":
-        return frozenset((tree[1],)) if tree[1][0] != "#" else frozenset()
-    found: frozenset[str] = frozenset()
-    for part in tree[1:]:
-        if isinstance(part, tuple):
-            found |= variables(part)
+def attempt(evaluate, *arguments, **options):
+    """What `evaluate` gives, or None where there is no value."""
+    try:
+        return evaluate(*arguments, **options)
+    except NoValueError:
+        return None
+
+
+def nodes(tree: tuple) -> list[tuple]:
+    """Every node of a tree, from the top."""
+    found = [tree]
+    for node in found:
+        found += [part for part in node[1:] if isinstance(part, tuple)]
     return found
 
 
-def contains(tree: tuple, nodes: frozenset) -> bool:
-    """Whether a node or a function named in `nodes` occurs in `tree`."""
-    if tree[0] in nodes or (tree[0] in ("fn", "many", "const") and tree[1] in nodes):
-        return True
-    return any(isinstance(part, tuple) and contains(part, nodes) for part in tree[1:])
+def rebuilt(tree: tuple, change) -> tuple:
+    """`tree` with each node, from the top, as `change` gives it."""
+    parts = change(tree)
+    return tuple(rebuilt(part, change) if isinstance(part, tuple) else part for part in parts)
+
+
+def variables(tree: tuple) -> frozenset[str]:
+    """The free variables; "#" begins a bound one, of a sum, product, integral or limit."""
+    return frozenset(node[1] for node in nodes(tree) if node[0] == "var" and node[1][0] != "#")
+
+
+def contains(tree: tuple, kinds: frozenset) -> bool:
+    """Whether a node or a function named in `kinds` occurs in `tree`."""
+    return any(
+        node[0] in kinds or (node[0] in ("fn", "many", "const") and node[1] in kinds)
+        for node in nodes(tree)
+    )
 
 
 def infinite(tree: tuple | None) -> str:
@@ -324,7 +341,9 @@ class FloatField:
             raise NoValueError
         terms = [term(start + index) for index in range(int(count))]
         return (
-            math.prod(terms, start=self.number(1)) if kind == "prod" else sum(terms, self.number(0))
+            math.prod(terms, start=self.number(1))
+            if kind == "prod"
+            else self.number(0) + sum(terms)
         )
 
     def _end(self, tree: tuple | None):
