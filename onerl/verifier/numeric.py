@@ -4,8 +4,8 @@ Three ways, all of bounded cost and none of them able to hang:
 
 * `exact`: a constant built from rationals, as a Fraction;
 * `modular`: a rational function at a point of a finite field. Two rational functions that agree at
-  random points of a field of 2^61 - 1 elements are equal (Schwartz-Zippel), however large their
-  coefficients or powers;
+  random points of two fields of 2^61 - 1 and more elements are equal (Schwartz-Zippel), however
+  large their coefficients or powers;
 * `numeric`: complex floating point at fixed sample points, or the same code on mpmath numbers.
 
 Equality that only floating point supports is confirmed with many digits by the worker process.
@@ -17,7 +17,7 @@ import operator
 import zlib
 from fractions import Fraction
 
-PRIME = 2**61 - 1
+PRIMES = (2**61 - 1, 2**89 - 1)  # two, as 2^61 is 1 in the first field
 _MAX_BITS = 40_000
 _MAX_FACTORIAL = 3_000
 _MAX_TERMS = 200  # of a sum
@@ -145,8 +145,8 @@ _EXACT = _ARITHMETIC | {
 }
 
 
-def modular(tree: tuple, salt: int, *, opaque: bool = False) -> int:
-    """The value of a rational function modulo PRIME at the point that `salt` stands for.
+def modular(tree: tuple, prime: int, *, opaque: bool = False) -> int:
+    """The value of a rational function modulo `prime`, at a point that is fixed for each prime.
 
     With `opaque`, whatever is not rational (a root, a function, pi) counts as one more variable, so
     that equal values mean equal expressions, but different ones mean nothing. Else it raises
@@ -156,38 +156,31 @@ def modular(tree: tuple, salt: int, *, opaque: bool = False) -> int:
     def value(tree: tuple) -> int:
         kind, *parts = tree
         if kind == "num":
-            return parts[0].numerator * _inverse(parts[0].denominator) % PRIME
+            return parts[0].numerator * power(parts[0].denominator, -1) % prime
         if kind == "var":
             return residue(parts[0])
         if kind == "div":
-            return value(parts[0]) * _inverse(value(parts[1])) % PRIME
+            return value(parts[0]) * power(value(parts[1]), -1) % prime
         if kind in _ARITHMETIC:
-            return _ARITHMETIC[kind](*map(value, parts)) % PRIME
+            return _ARITHMETIC[kind](*map(value, parts)) % prime
         try:
             if kind == "pow":
-                return _modular_power(value(parts[0]), exact(parts[1]))
+                return power(value(parts[0]), _whole(exact(parts[1])))
             return value(("num", exact(tree), None))
         except NoValueError:
             if not opaque or tree == ("const", "oo"):
                 raise
             return residue(repr(tree))
 
+    def power(base: int, exponent: int) -> int:
+        if base % prime == 0 and exponent <= 0:
+            raise NoValueError
+        return pow(base, exponent, prime)
+
     def residue(name: str) -> int:
-        return mixed(name, salt) * mixed(name, ~salt) % PRIME
+        return mixed(name, prime) * mixed(name, ~prime) % prime
 
     return value(tree)
-
-
-def _inverse(value: int) -> int:
-    if value % PRIME == 0:
-        raise NoValueError
-    return pow(value, -1, PRIME)
-
-
-def _modular_power(base: int, exponent: Fraction) -> int:
-    if base == 0 and exponent <= 0:
-        raise NoValueError
-    return pow(base, _whole(exponent), PRIME)
 
 
 def mixed(name: str, salt: int) -> int:

@@ -218,8 +218,9 @@ def _raised(tree: tuple, decimal: tuple) -> tuple:
 def _agree(first: tuple, second: tuple, *, opaque: bool = False) -> bool:
     """Whether two rational functions are equal, by their values in a finite field."""
     return all(
-        numeric.modular(first, salt, opaque=opaque) == numeric.modular(second, salt, opaque=opaque)
-        for salt in (1, 2)
+        numeric.modular(first, prime, opaque=opaque)
+        == numeric.modular(second, prime, opaque=opaque)
+        for prime in numeric.PRIMES
     )
 
 
