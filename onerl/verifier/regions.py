@@ -20,13 +20,17 @@ _MAX_PARTS = 24
 _MINUS, _PLUS = (read([Token("op", sign), Token("cmd", "infty")]) for sign in "-+")
 
 
-def region(node: Node, *, trusted: bool = False) -> list | None:
-    """The pieces of a set of reals, or None if it is not read as one.
+def region(node: Node, *, trusted: bool = False) -> list[Node] | None:
+    """The intervals of a set of reals, or None if it is not read as one.
 
     "And" between inequalities is their intersection, "or" their union, a comma the intersection
     unless that is empty. In a gold answer (`trusted`), so is an "and".
     """
-    return attempt(lambda: _joined(_pieces(node, trusted)))
+    pieces = attempt(lambda: _joined(_pieces(node, trusted)))
+    return pieces and [
+        Node("tuple", [], [left, right], detail="(["[left_closed] + ")]"[right_closed])
+        for left, left_closed, right, right_closed in pieces
+    ]
 
 
 def _pieces(node: Node, trusted: bool) -> list:
