@@ -12,6 +12,8 @@ from onerl.verifier.commands import MATES, Commands
 from onerl.verifier.tokens import Token, UnreadableError, spell
 
 _MAX_DIGITS = 400
+_BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "mod": "mod", "over": "div",
+           "choose": "binom"}  # fmt: skip
 
 
 def parse(tokens: list[Token], *, tight: bool = False) -> tuple:
@@ -54,6 +56,11 @@ class _Reader(Commands):
         self.position += 1
         return self.tokens[self.position - 1]
 
+    def accept(self, kind: str, *texts: str) -> Token | None:
+        """The next token, taken, if it is one of `texts`."""
+        token = self.peek()
+        return self.take() if token.kind == kind and token.text in texts else None
+
     def expect(self, text: str) -> None:
         if self.take().text != text:
             raise UnreadableError(f"expected {text}")
@@ -61,40 +68,32 @@ class _Reader(Commands):
     # sum := product (("+" | "-") product)*
     def sum(self) -> tuple:
         tree = self.product()
-        while self.peek().text in ("+", "-") and self.peek().kind == "op":
-            operator = self.take().text
-            tree = ("add" if operator == "+" else "sub", tree, self.product())
-        if self.peek().kind == "cmd" and self.peek().text in ("over", "choose"):
-            operator = self.take().text
-            return ("div" if operator == "over" else "binom", tree, self.sum())
-        return tree
+        while sign := self.accept("op", "+", "-"):
+            tree = (_BINARY[sign.text], tree, self.product())
+        sign = self.accept("cmd", "over", "choose")
+        return (_BINARY[sign.text], tree, self.sum()) if sign else tree
 
-    # product := sign (("*" | "/" | nothing) sign)*
+    # product := sign (("*" | "/" | "mod" | nothing) sign)*
     def product(self) -> tuple:
         tree = self.signed()
         while True:
-            token = self.peek()
-            if token.kind == "op" and token.text in ("*", "/"):
-                self.take()
+            token = self.accept("op", "*", "/") or self.accept("cmd", "mod")
+            if token:
                 right = self.signed()
                 while token.text == "/" and self.tight and self._starts_factor(self.peek()):
                     right = self._implicit(right, self.peek())
-                tree = ("mul" if token.text == "*" else "div", tree, right)
-            elif token == ("cmd", "mod", token.space):
-                self.take()
-                tree = ("mod", tree, self.signed())
-            elif self._starts_factor(token):
-                tree = self._implicit(tree, token)
+                tree = (_BINARY[token.text], tree, right)
+            elif self._starts_factor(self.peek()):
+                tree = self._implicit(tree, self.peek())
             else:
                 return tree
 
-    def signed(self) -> tuple:
-        token = self.peek()
-        if token.kind == "op" and token.text in ("+", "-"):
-            self.take()
-            inner = self.signed()
-            return ("neg", inner) if token.text == "-" else inner
-        return self.power()
+    def signed(self, operand=None) -> tuple:
+        sign = self.accept("op", "+", "-")
+        if sign is None:
+            return (operand or self.power)()
+        inner = self.signed(operand)
+        return ("neg", inner) if sign.text == "-" else inner
 
     def _starts_factor(self, token: Token) -> bool:
         if token.text == "|":
@@ -148,37 +147,26 @@ class _Reader(Commands):
         return base
 
     def _degree_mark(self) -> bool:
-        texts = [self.peek(i).text for i in range(3)]
-        if texts[0] == "circ":
-            self.position += 1
-            return True
-        if texts == ["{", "circ", "}"]:
-            self.position += 3
-            return True
+        for mark in (["circ"], ["{", "circ", "}"]):
+            if [self.peek(i).text for i in range(len(mark))] == mark:
+                self.position += len(mark)
+                return True
         return False
 
     def exponent(self) -> tuple:
-        token = self.peek()
-        if token.kind == "op" and token.text in ("+", "-"):
-            self.take()
-            inner = self.exponent()
-            return ("neg", inner) if token.text == "-" else inner
-        return self.primary()
+        return self.signed(self.primary)
 
     def postfix(self, tree: tuple) -> tuple:
         while True:
-            token = self.peek()
-            if token.text == "!":
-                self.take()
+            if self.peek().text == "!":
                 tree = ("fact", tree)
-            elif token.text == "circ" and token.kind == "cmd":
-                self.take()
-                tree = ("deg", tree)
-            elif token.text == "%":
-                self.take()
+            elif self.peek().text == "%":
                 tree = ("div", tree, ("num", Fraction(100), None))
+            elif self.peek()[:2] == ("cmd", "circ"):
+                tree = ("deg", tree)
             else:
                 return tree
+            self.take()
 
     def primary(self) -> tuple:
         token = self.take()
@@ -285,9 +273,8 @@ class _Reader(Commands):
         inner = self.sum()
         self.bars = bars
         self.expect(close)
-        if token.text in ("lfloor", "lceil"):
-            return ("fn", "floor" if token.text == "lfloor" else "ceil", inner)
-        return inner
+        name = {"lfloor": "floor", "lceil": "ceil"}.get(token.text)
+        return ("fn", name, inner) if name else inner
 
     def _argument(self) -> tuple:
         """One braced group or a single digit, letter or command, as \\frac and \\sqrt take it."""
