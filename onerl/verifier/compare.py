@@ -18,6 +18,14 @@ from onerl.verifier.tokens import Token
 from onerl.verifier.values import constant, difference, exact_value, is_constant, shows_exactly
 from onerl.verifier.words import same_text
 
+# in this order: of an arrow and a list, the arrow decides
+_COMPARED = {
+    "arrow": "_arrows", "chain": "_chains", "equation": "_equations", "relation": "_regions",
+    "union": "_regions", "difference": "_regions", "complement": "_regions", "matrix": "_matrices",
+    "list": "_collections", "set": "_collections", "tuple": "_tuples", "base": "_bases",
+    "ratio": "_ratios", "clock": "_ratios", "text": "_texts", "value": "values",
+}  # fmt: skip
+
 
 class Comparison(ListComparison):
     """One comparison of an answer with a gold answer."""
@@ -44,34 +52,17 @@ class Comparison(ListComparison):
         return False
 
     def equal(self, gold: Node, answer: Node) -> bool:
+        """Two answers, or parts of answers, by the first kind of `_COMPARED` that is among them."""
         kinds = {gold.kind, answer.kind}
-        if "arrow" in kinds:
-            return self._arrows(gold, answer)
-        if "chain" in kinds:
-            return self._chains(gold, answer)
-        if gold.kind == "list" and gold.detail is None and answer.kind == "equation":
-            return self._assigned_tuple(gold, answer)
-        if "equation" in kinds:
-            return self._equations(gold, answer)
-        if kinds & {"relation", "union", "difference", "complement"} or any(
-            node.kind == "list" and any(i.kind in ("relation", "complement") for i in node.items)
-            for node in (gold, answer)
-        ):
-            return self._regions(gold, answer)
-        if "matrix" in kinds:
-            return self._matrices(gold, answer)
-        if "list" in kinds or "set" in kinds:
-            return self._collections(gold, answer)
-        if "tuple" in kinds:
-            return self._tuples(gold, answer)
-        if "base" in kinds:
-            return self._bases(gold, answer)
-        if kinds & {"ratio", "clock"}:
-            return self._ratios(gold, answer)
-        if "text" in kinds:
-            same = gold.kind == answer.kind and same_text(gold.words, answer.words)
-            return self._say("text", same)
-        return self.values(gold, answer)
+        for node in (gold, answer):
+            if node.kind == "list":
+                kinds |= {item.kind for item in node.items} & {"relation", "complement"}
+        compared = next(compared for kind, compared in _COMPARED.items() if kind in kinds)
+        return getattr(self, compared)(gold, answer)
+
+    def _texts(self, gold: Node, answer: Node) -> bool:
+        same = gold.kind == answer.kind and same_text(gold.words, answer.words)
+        return self._say("text", same)
 
     def _arrows(self, gold: Node, answer: Node) -> bool:
         """2x = 10, so x = 5: the last statement counts, and no step may be another answer."""
@@ -112,6 +103,8 @@ class Comparison(ListComparison):
         return self._say("list", False)
 
     def _equations(self, gold: Node, answer: Node) -> bool:
+        if gold.kind == "list" and gold.detail is None:
+            return self._assigned_tuple(gold, answer)
         if gold.kind == answer.kind:
             return self._two_equations(gold, answer)
         if gold.kind == "equation":  # y = 2x + 3 against 2x + 3
@@ -140,11 +133,10 @@ class Comparison(ListComparison):
         return self._say(self.rule, letter not in _unknowns(last))
 
     def _two_equations(self, gold: Node, answer: Node) -> bool:
-        if any(token.text == "'" or token.text == "frac" for token in gold.tokens):
+        if any(token.text in ("'", "frac") for token in gold.tokens):
             gold, answer = _without_arguments(gold), _without_arguments(answer)
-        (gold_left, gold_right), (left, right) = (
-            (node.items[0], node.items[-1]) for node in (gold, answer)
-        )
+        gold_left, gold_right = gold.items[0], gold.items[-1]
+        left, right = answer.items[0], answer.items[-1]
         if gold_left.spelling == left.spelling and is_name(left.tokens):
             return self.equal(gold_right, right) and self._sides_hold(gold_right, answer)
         if len(gold.items) > 2 or len(answer.items) > 2:
@@ -175,28 +167,30 @@ class Comparison(ListComparison):
 
     def _matrices(self, gold: Node, answer: Node) -> bool:
         if gold.kind == answer.kind:
-            same = gold.detail == answer.detail and self._in_order(gold.items, answer.items)
-            return self._say("matrix", same)
+            return self._same_shape("matrix", gold, answer)
         matrix, other = (gold, answer) if gold.kind == "matrix" else (answer, gold)
         vector = other.kind == "tuple" and (matrix.detail in (1, len(matrix.items)))
         bracketed = other.detail == "()" or (other.detail == "[]" and other is answer)
         same = vector and bracketed and self._in_order(gold.items, answer.items)
         return self._say("matrix", same)
 
+    def _same_shape(self, rule: str, gold: Node, answer: Node) -> bool:
+        same = gold.detail == answer.detail and self._in_order(gold.items, answer.items)
+        return self._say(rule, same)
+
     def _in_order(self, gold: list[Node], answer: list[Node]) -> bool:
         return len(gold) == len(answer) and all(map(self.equal, gold, answer))
 
     def _tuples(self, gold: Node, answer: Node) -> bool:
         if gold.kind == answer.kind:
-            same = gold.detail == answer.detail and self._in_order(gold.items, answer.items)
-            return self._say("tuple", same)
+            return self._same_shape("tuple", gold, answer)
         if "value" in (gold.kind, answer.kind) and gold.tree and answer.tree:
             return self.values(gold, answer)  # C(5, 2) is also a binomial
         return self._say("tuple", False)
 
     def _bases(self, gold: Node, answer: Node) -> bool:
         if gold.kind == answer.kind:
-            return self._say("number base", gold.detail == answer.detail)
+            return self._same_shape("number base", gold, answer)
         digits = answer.spelling.replace(" ", "").upper()
         return self._say("number base", gold.kind == "base" and digits == gold.detail[0])
 
@@ -233,11 +227,10 @@ class Comparison(ListComparison):
             return False
         if gold.detail == answer.detail and self._in_order(gold.items, answer.items):
             return True
-        factor = (
-            self._factor(difference(gold), difference(answer)) if len(gold.items) == 2 else None
-        )
-        sign = gold.detail[0]
-        return bool(factor) and answer.detail[0] == (sign if factor > 0 else FLIPPED[sign])
+        factor = self._factor(difference(gold), difference(answer))
+        if not factor or len(gold.items) > 2:
+            return False
+        return answer.detail[0] == (gold.detail[0] if factor > 0 else FLIPPED[gold.detail[0]])
 
 
 def _is_letter(tree: tuple | None) -> bool:

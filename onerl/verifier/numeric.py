@@ -187,6 +187,7 @@ def mixed(name: str, salt: int) -> int:
     return zlib.crc32(f"{salt}:{name}".encode()) + 2
 
 
+_OF_VALUES = frozenset(("pow", "root", "deg", "fact", "binom", "mod"))
 _RECIPROCAL = {
     "cot": "tan", "sec": "cos", "csc": "sin", "coth": "tanh", "sech": "cosh", "csch": "sinh",
     "asec": "acos", "acsc": "asin",
@@ -221,7 +222,7 @@ class FloatField:
         return complex(value.numerator / value.denominator)
 
     @staticmethod
-    def factorial(value):
+    def fact(value):
         if value.imag or value.real < 0 or value.real > 170:
             raise NoValueError
         return complex(math.gamma(value.real + 1))
@@ -241,6 +242,8 @@ class FloatField:
         kind, *parts = tree
         if kind in _ARITHMETIC:
             return _ARITHMETIC[kind](*map(self.value, parts))
+        if kind in _OF_VALUES:
+            return getattr(self, kind)(*map(self.value, parts))
         return self._bound(*tree) if kind in HARD else getattr(self, kind)(*parts)
 
     def num(self, value: Fraction, _):
@@ -254,18 +257,7 @@ class FloatField:
             raise NoValueError
         return getattr(self, name)
 
-    def pow(self, base: tuple, exponent: tuple):
-        return self._power(self.value(base), self.value(exponent))
-
-    def root(self, radicand: tuple, degree: tuple):
-        base, degree = self.value(radicand), self.value(degree)
-        if _negative(base) and degree.imag == 0 and degree.real % 2 == 1:
-            if any(name[0] != "#" for name in self.point):
-                raise NoValueError
-            return -((-base) ** (1 / degree))
-        return self._power(base, 1 / degree)
-
-    def _power(self, base, exponent):
+    def pow(self, base, exponent):
         """Principal value; a point where a negative base meets a fraction decides nothing."""
         if self.point and _negative(base) and exponent.real != self.floor(exponent).real:
             raise NoValueError
@@ -273,26 +265,28 @@ class FloatField:
             raise NoValueError
         return base**exponent
 
+    def root(self, radicand, degree):
+        if not (_negative(radicand) and degree.imag == 0 and degree.real % 2 == 1):
+            return self.pow(radicand, 1 / degree)
+        if any(name[0] != "#" for name in self.point):
+            raise NoValueError
+        return -((-radicand) ** (1 / degree))
+
+    def deg(self, angle):
+        return angle * self.pi / 180
+
+    def binom(self, n, k):
+        return self.fact(n) / self.fact(k) / self.fact(n - k)
+
+    def mod(self, value, divisor):
+        return value - divisor * self.floor(value / divisor)
+
     def log(self, base: tuple | None, argument: tuple):
         value = self.value(argument)
         base = self.value(base) if base else self.number(Fraction(10))
         if value == 0 or base in (0, 1) or (self.point and _negative(value)):
             raise NoValueError
         return self.library.log(value) / self.library.log(base)
-
-    def deg(self, angle: tuple):
-        return self.value(angle) * self.pi / 180
-
-    def fact(self, n: tuple):
-        return self.factorial(self.value(n))
-
-    def binom(self, n: tuple, k: tuple):
-        n, k = self.value(n), self.value(k)
-        return self.factorial(n) / self.factorial(k) / self.factorial(n - k)
-
-    def mod(self, value: tuple, divisor: tuple):
-        a, b = self.value(value), self.value(divisor)
-        return a - b * self.floor(a / b)
 
     def many(self, name: str, *items: tuple):
         values = [self.value(item).real for item in items]

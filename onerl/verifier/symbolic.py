@@ -34,7 +34,7 @@ class MpField(FloatField):
         return bool(mpmath.isfinite(value)) and abs(value) < mpmath.mpf(10) ** 100_000
 
     @staticmethod
-    def factorial(value):
+    def fact(value):
         if value.imag or value.real < 0 or value.real > 10_000:
             raise NoValueError
         return mpmath.gamma(value + 1)
