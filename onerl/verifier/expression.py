@@ -135,23 +135,20 @@ class _Reader(Commands):
     # power := postfix ("^" exponent)?
     def power(self) -> tuple:
         base = self.postfix(self.primary())
-        if self.peek().text == "^":
-            self.take()
+        if self.accept("op", "^"):
             if self._degree_mark():
                 return self.postfix(("deg", base))
             exponent = self.exponent()
-            if self.peek().text == "^":  # a tower without braces: right to left
-                self.take()
+            if self.accept("op", "^"):  # a tower without braces: right to left
                 exponent = ("pow", exponent, self.power())
             base = self.postfix(("pow", base, exponent))
         return base
 
     def _degree_mark(self) -> bool:
-        for mark in (["circ"], ["{", "circ", "}"]):
-            if [self.peek(i).text for i in range(len(mark))] == mark:
-                self.position += len(mark)
-                return True
-        return False
+        texts = [self.peek(i).text for i in range(3)]
+        length = 1 if texts[0] == "circ" else 3 * (texts == ["{", "circ", "}"])
+        self.position += length
+        return length > 0
 
     def exponent(self) -> tuple:
         return self.signed(self.primary)
@@ -161,7 +158,7 @@ class _Reader(Commands):
             if self.peek().text == "!":
                 tree = ("fact", tree)
             elif self.peek().text == "%":
-                tree = ("div", tree, ("num", Fraction(100), None))
+                tree = ("div", tree, number("100"))
             elif self.peek()[:2] == ("cmd", "circ"):
                 tree = ("deg", tree)
             else:
@@ -176,14 +173,14 @@ class _Reader(Commands):
             return self._name(token)
         if token.kind == "open":
             return self._bracketed(token)
+        if token.kind == "cmd":
+            return self._command(token.text)
         if token.text == "|":
             self.bars += 1
             inner = self.sum()
             self.bars -= 1
             self.expect("|")
             return ("fn", "abs", inner)
-        if token.kind == "cmd":
-            return self._command(token.text)
         raise UnreadableError(f"unexpected {token.text!r}")
 
     def _number(self, token: Token) -> tuple:
@@ -195,19 +192,17 @@ class _Reader(Commands):
             signed = self.peek(1).text in ("+", "-")
             digits = self.peek(1 + signed)
             if digits.kind == "num" and digits.text.isdigit() and len(digits.text) <= 4:
-                sign = "-" if self.peek(1).text == "-" else ""
+                operation = "div" if self.peek(1).text == "-" else "mul"
                 self.position += 2 + signed
-                power = ("pow", ("num", Fraction(10), None), number(digits.text))
-                mantissa = number(token.text)
-                return ("div" if sign else "mul", mantissa, power)
+                power = ("pow", number("10"), number(digits.text))
+                return (operation, number(token.text), power)
         return number(token.text)
 
     def _repeating(self, head: str) -> tuple:
         digits = spell(self._group())
         if not digits.isdigit() or len(digits) + len(head) > 60:
             raise UnreadableError("not a repeating decimal")
-        _, _, tail = head.partition(".")
-        shift = 10 ** len(tail)
+        shift = 10 ** len(head.partition(".")[2])
         part = Fraction(int(digits), (10 ** len(digits) - 1) * shift)
         return ("num", Fraction(head + "0") + part, None)
 
@@ -226,15 +221,12 @@ class _Reader(Commands):
     def _name(self, token: Token) -> tuple:
         """A variable with its subscript and primes; e, i and f(0) are special."""
         name = token.text
-        if self.peek().text == "_":
-            self.take()
+        if self.accept("op", "_"):
             below = self._group()
             name += "_" + spell(below)
-            if token.text == "C" and self.peek().text == "^":  # C_n^k, C_{2n}^{n}
-                self.take()
+            if token.text == "C" and self.accept("op", "^"):  # C_n^k, C_{2n}^{n}
                 return ("binom", parse(below), self._argument())
-        while self.peek().text == "'":
-            self.take()
+        while self.accept("op", "'"):
             name += "'"
         if name in ("e", "i"):
             return ("const", name)
@@ -242,10 +234,8 @@ class _Reader(Commands):
             name = name.casefold()
             if self.peek().text == "(":  # an unknown function of an argument as it is written
                 return ("var", f"{name}({spell(self._group())})")
-        if name == "C" and self.peek().text == "(":
-            chosen = self._chosen()
-            if chosen:
-                return chosen
+        if name == "C" and self.peek().text == "(" and (chosen := self._chosen()):
+            return chosen
         argument = [self.peek(i) for i in range(3)]
         if [t.text for t in argument[::2]] == ["(", ")"] and argument[1].kind == "num":
             self.position += 3  # f(0): a value of an unknown function, not f times 0
@@ -257,13 +247,12 @@ class _Reader(Commands):
         before = self.position
         self.take()
         upper = self.sum()
-        if self.peek().text == ",":
-            self.take()
-            lower = self.sum()
-            self.expect(")")
-            return ("binom", upper, lower)
-        self.position = before
-        return None
+        if not self.accept("op", ","):
+            self.position = before
+            return None
+        lower = self.sum()
+        self.expect(")")
+        return ("binom", upper, lower)
 
     def _bracketed(self, token: Token) -> tuple:
         close = MATES.get(token.text)

@@ -7,17 +7,23 @@ What is no such set raises NoValueError inside this file.
 
 import functools
 import itertools
+from fractions import Fraction
 
-from onerl.verifier.commands import matching
 from onerl.verifier.node import Node, is_name
-from onerl.verifier.numeric import NoValueError, attempt, infinite
-from onerl.verifier.structure import read
-from onerl.verifier.tokens import Token
+from onerl.verifier.numeric import NoValueError, attempt, infinite, variables
 from onerl.verifier.values import constant
 
 FLIPPED = {"<": ">", ">": "<", "le": "ge", "ge": "le", "ne": "ne", "=": "="}
 _MAX_PARTS = 24
-_MINUS, _PLUS = (read([Token("op", sign), Token("cmd", "infty")]) for sign in "-+")
+
+
+def _end(tree: tuple) -> Node:
+    node = Node("value", [])
+    node.tree = tree
+    return node
+
+
+_MINUS, _PLUS = _end(("neg", ("const", "oo"))), _end(("const", "oo"))
 
 
 def region(node: Node, *, trusted: bool = False) -> list[Node] | None:
@@ -129,7 +135,7 @@ def _position(node: Node) -> float:
 
 def _relation(sides: list[Node], signs: tuple[str, ...]) -> list:
     """x < 5, 2 <= x < 3 and x != 5 as pieces; only one variable, or its distance, on a side."""
-    if len(sides) == 3 and (_is_variable(sides[1]) or _absolute(sides[1])):
+    if len(sides) == 3 and (_is_variable(sides[1]) or _center(sides[1])):
         if not (set(signs) <= {"<", "le"} or set(signs) <= {">", "ge"}):
             raise NoValueError
         low = _one_sided(sides[1], sides[0], FLIPPED[signs[0]])
@@ -137,7 +143,7 @@ def _relation(sides: list[Node], signs: tuple[str, ...]) -> list:
     if len(sides) != 2:
         raise NoValueError
     (left, right), sign = sides, signs[0]
-    if (_is_variable(right) and not _is_variable(left)) or _absolute(right):
+    if (_is_variable(right) and not _is_variable(left)) or _center(right):
         left, right, sign = right, left, FLIPPED.get(sign, "")
     if _is_variable(right):
         raise NoValueError
@@ -145,11 +151,10 @@ def _relation(sides: list[Node], signs: tuple[str, ...]) -> list:
 
 
 def _one_sided(left: Node, right: Node, sign: str) -> list:
-    center, closed = _absolute(left), sign in ("le", "ge")
+    center, closed = _center(left), sign in ("le", "ge")
     below, above = right, right
-    if center:  # |x - c| < a lies between c - a and c + a
-        bound = [Token("open", "("), *right.tokens, Token("close", ")")]
-        below, above = (read([*center, Token("op", s), *bound]) for s in "-+")
+    if center and right.kind == "value" and right.tree:  # between c - a and c + a
+        below, above = (_end((operator, center, right.tree)) for operator in ("sub", "add"))
     elif not _is_variable(left):
         raise NoValueError
     outside = [(_MINUS, False, below, closed), (above, closed, _PLUS, False)]
@@ -162,23 +167,15 @@ def _one_sided(left: Node, right: Node, sign: str) -> list:
     raise NoValueError
 
 
-def _absolute(node: Node) -> list[Token] | None:
-    """The tokens of c in |x - c|, 0 in |x|; None if it is no such distance."""
-    tokens = node.tokens
-    if node.kind != "value" or len(tokens) < 3 or (tokens[0].text, tokens[-1].text) != ("|", "|"):
+def _center(node: Node) -> tuple | None:
+    """The tree of c in |x - c|, 0 in |x|; None if it is no such distance."""
+    if node.kind != "value" or not node.tree or node.tree[:2] != ("fn", "abs"):
         return None
-    inner = tokens[1:-1]
-    if inner[0].kind != "letter" or any(token.text == "|" for token in inner):
+    inside, zero = node.tree[2], ("num", Fraction(0), None)
+    sign, variable, center = inside if inside[0] in ("add", "sub") else ("sub", inside, zero)
+    if variable[0] != "var" or variables(center):
         return None
-    if len(inner) == 1:
-        return [Token("num", "0")]
-    if inner[1].text not in "+-" or any(token.kind == "letter" for token in inner[2:]):
-        return None
-    rest = inner[2:]
-    if rest[0].text == "(" and matching(rest, 0) == len(rest) - 1:
-        rest = rest[1:-1]
-    sign = Token("op", "-" if inner[1].text == "+" else "+")
-    return [sign, Token("open", "("), *rest, Token("close", ")")]
+    return center if sign == "sub" else ("neg", center)
 
 
 def _is_variable(node: Node) -> bool:
