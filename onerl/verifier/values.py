@@ -104,11 +104,11 @@ class ValueComparison:
         """A decimal stands for an exact value when it shows enough correct decimals of it."""
         for node, other in ((answer, gold), (gold, answer)):
             value, decimals = literal(node)
-            target = attempt(constant, other)
-            if decimals is None or literal(other)[1] is not None or target is None:
+            if decimals is None or decimals < DECIMALS or literal(other)[1] is not None:
                 continue
             shown = len(str(abs(round(value * 10**decimals))))  # digits after leading zeros
-            if decimals < DECIMALS or shown < 4:
+            target = attempt(constant, other)
+            if shown < 4 or target is None:
                 continue
             slack = abs(target) / 10**15 if exact_value(other) is None else Fraction(0)
             if shows(value, decimals, target, slack):
