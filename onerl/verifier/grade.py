@@ -2,16 +2,14 @@ r"""The verdict on a response: extraction, comparison, cache and statuses.
 
 `Grade.status` says whether there was a verdict at all, and training counts it per step:
 
-========== =====================================================================================
-ok         the answer was read and compared
-no-answer  no box, an empty one, or the last one was never closed
-too-long   the answer has more than `MAX_ANSWER` characters
-unparseable the answer is no mathematics we can read, and not the gold's own text
-timeout    the symbolic engine used up its CPU time; wrong, like all that follow
-error      the worker could not be started: no verdict, with a warning, and never cached
-bad-input  the response is not a string
-bad-gold   the gold answer is empty or not text
-========== =====================================================================================
+ok           the answer was read and compared
+no-answer    no box, an empty one, or the last one was never closed
+too-long     the answer has more than `MAX_ANSWER` characters
+unparseable  the answer is no mathematics we can read, and not the gold's own text
+timeout      the symbolic engine used up its CPU time; wrong, like all that follow
+error        the worker could not be started: no verdict, with a warning, and never cached
+bad-input    the response is not a string
+bad-gold     the gold answer is empty or not text
 
 `Grade.rule` names the rule that decided. Verdicts are cached on (answer, gold): a model at work on
 one problem gives the same few answers thousands of times.

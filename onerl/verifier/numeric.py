@@ -231,10 +231,6 @@ class FloatField:
     def floor(value):
         return complex(math.floor(value.real + 1e-9))
 
-    @staticmethod
-    def limit(*_):
-        raise NoValueError
-
     def __init__(self, point: dict):
         self.point = point
 
@@ -312,16 +308,17 @@ class FloatField:
         return getattr(self.library, name)(value)
 
     def _bound(self, kind: str, name: str, low: tuple | None, high: tuple, body: tuple):
-        """A sum or product of few terms; what is infinite or continuous is for `limit` to do."""
+        """A sum or product of few terms; what is infinite or continuous is the worker's."""
 
         def term(value):
             return type(self)({**self.point, name: value}).value(body)
 
         start, last = self._end(low), self._end(high)
-        if kind in ("int", "lim") or isinstance(last, float):
+        endless = kind in ("int", "lim") or isinstance(last, float)
+        if type(self) is FloatField and (endless or contains(body, HARD)):
+            raise NoValueError  # for the worker, whose time is limited
+        if endless:
             return self.limit(kind, term, start, last)
-        if type(self) is FloatField and contains(body, HARD):
-            raise NoValueError  # sums of sums are for the worker, whose time is limited
         count = last.real - start.real + 1
         whole = not (start.imag or last.imag or start.real % 1 or last.real % 1)
         if not whole or not 0 <= count <= _MAX_TERMS:

@@ -87,8 +87,7 @@ def _vanishes(few: tuple, many: tuple) -> bool:
 
 def warm() -> None:
     """First use of what questions need, before the first fork."""
-    x, two = ("var", "x"), ("num", Fraction(2), None)
-    one = ("num", Fraction(1), None)
+    x, one, two = ("var", "x"), ("num", Fraction(1), None), ("num", Fraction(2), None)
     square = ("add", ("pow", ("fn", "sin", x), two), ("pow", ("fn", "cos", x), two))
     same_trees(("log", ("const", "e"), ("fn", "exp", square)), one)
     same_trees(("root", ("fact", ("mul", ("const", "pi"), one)), two), ("const", "pi"))

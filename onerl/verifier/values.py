@@ -4,8 +4,6 @@ The order is: units, identical trees, exact rationals, rational functions over a
 decimals of an exact value, floating point (which can only refuse), and last the engine (which
 confirms with many digits).
 """
-# word lists read better as words
-# ruff: noqa: SIM905
 
 from dataclasses import replace
 from fractions import Fraction
@@ -46,8 +44,10 @@ class ValueComparison:
         crossed = (gold.mark and answer.unit) or (answer.mark and gold.unit)
         if not agree or marks == {"%", "deg"} or (len(marks) == 2 and crossed):
             return self._say("units differ", False)
-        if gold.tree is None or answer.tree is None:
-            return self._unparsed(gold, answer)
+        if gold.tree is None or answer.tree is None:  # beyond our parser: by spelling
+            self.unread = self.unread or answer.tree is None
+            same = gold.spelling == answer.spelling != ""
+            return self._say("identical" if same else "unread", same)
         if numeric.variables(answer.tree) and not numeric.variables(gold.tree):
             answer = without_short_unit(answer)
             if not units.agree(gold.unit, answer.unit):
@@ -61,9 +61,7 @@ class ValueComparison:
             return self._say("left standing", False)
         if any(self._same_value(gold, answer, *pair) for pair in _readings(gold, answer)):
             return True
-        if gold.mark != answer.mark:
-            return self._other_scale(gold, answer)
-        return False
+        return len(marks) == 2 and self._other_scale(gold, answer)
 
     def _other_scale(self, gold: Node, answer: Node) -> bool:
         """10 % is 0.1, and 30 degrees is pi/6, when only one side carries the sign."""
@@ -135,12 +133,6 @@ class ValueComparison:
             self.undecided = "error" if reply == "error" else "timeout"
         return self._say("symbolic", reply == "equal")
 
-    def _unparsed(self, gold: Node, answer: Node) -> bool:
-        """Expressions beyond our own parser: only the same spelling is the same."""
-        self.unread = self.unread or answer.tree is None
-        same = gold.spelling == answer.spelling != ""
-        return self._say("identical" if same else "unread", same)
-
     def _factor(self, first: tuple | None, second: tuple | None) -> float | None:
         """The constant c with second = c * first, or None."""
         if first is None or second is None:
@@ -162,13 +154,9 @@ def _readings(gold: Node, answer: Node):
     for one, other in ((first, answer.tight), (gold.tight, second)):
         if one is not None and other is not None:
             yield one, other
-    logs = any(token.text == "log" for node in (gold, answer) for token in node.tokens)
-    if logs and _bare_log(first) != _bare_log(second):
-        yield rebuilt(first, _natural), rebuilt(second, _natural)
-
-
-def _bare_log(tree: tuple) -> bool:
-    return any(node[:2] == ("log", None) for node in nodes(tree))
+    natural = rebuilt(first, _natural), rebuilt(second, _natural)
+    if (natural[0] == first) != (natural[1] == second):
+        yield natural
 
 
 def _natural(node: tuple) -> tuple:
@@ -237,7 +225,7 @@ def shows_exactly(node: Node, target: Fraction) -> bool:
     return decimals is not None and shows(value, decimals, target)
 
 
-_SHORT_UNITS = {name: name for name in "m s h g l L J N W V K A".split()} | {"\\Omega": "ohm"}
+_SHORT_UNITS = {name: name for name in "mshglLJNWVKA"} | {"\\Omega": "ohm"}
 
 
 def without_short_unit(node: Node) -> Node:
