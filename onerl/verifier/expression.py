@@ -107,30 +107,25 @@ class _Reader(Commands):
         if left[0] == "neg":  # -2\frac{1}{3} is minus the mixed number
             return ("neg", self._implicit(left[1], token))
         previous = self.tokens[self.position - 1]
-        whole = (
-            previous.kind == "num" and left == number(previous.text) and left[1].denominator == 1
-        )
-        if token.kind == "num" and previous.kind != "close":
-            powers = self.peek(1).text == "^"
-            if not token.space or previous.kind != "num" or not (whole or powers):
+        counted = previous.kind == "num" and left == number(previous.text)
+        whole = counted and left[1].denominator == 1
+        apart = token.kind == "num" and previous.kind != "close"
+        mixed = apart and self.peek(1).text != "^"
+        if apart and (not token.space or previous.kind != "num" or (mixed and not whole)):
+            raise UnreadableError("two numbers without an operator")
+        if mixed:
+            top, slash, bottom = self.take(), self.take(), self.take()
+            if slash.text != "/" or bottom.kind != "num":
                 raise UnreadableError("two numbers without an operator")
-            if not powers:
-                top, slash, bottom = self.take(), self.take(), self.take()
-                if slash.text != "/" or bottom.kind != "num":
-                    raise UnreadableError("two numbers without an operator")
-                return self._mixed(left, ("div", number(top.text), number(bottom.text)))
-        right = self.power()
-        if whole and token.text == "frac" and right[0] == "div":
-            top, bottom = right[1], right[2]
-            if top[0] == bottom[0] == "num" and 0 < top[1] < bottom[1] and left[2] is None:
-                return self._mixed(left, right)
-        return ("mul", left, right)
-
-    @staticmethod
-    def _mixed(whole: tuple, part: tuple) -> tuple:
-        if part[1][1].denominator != 1 or part[2][1].denominator != 1:
+            right = ("div", number(top.text), number(bottom.text))
+        else:
+            right = self.power()
+            if whole and token.text == "frac" and right[0] == "div" and left[2] is None:
+                top, bottom = right[1:]
+                mixed = top[0] == bottom[0] == "num" and 0 < top[1] < bottom[1]
+        if mixed and not right[1][1].denominator == right[2][1].denominator == 1:
             raise UnreadableError("not a mixed number")
-        return ("add", whole, part)
+        return ("add" if mixed else "mul", left, right)
 
     # power := postfix ("^" exponent)?
     def power(self) -> tuple:
