@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from onerl.parameters import params_folder, read_yaml
 from onerl.problems.problem import Problem
@@ -32,6 +31,8 @@ PI1, PI1_SIMPLIFIED = (Problem(**fields) for fields in read_yaml(BUILT_IN))
 
 
 def ranked(rank: int) -> Problem:
+    import pandas as pd  # slow to import, and most runs read no table
+
     if rank == 1:
         return PI1
     index = ranking()[rank - 1]
@@ -66,6 +67,8 @@ def released_history() -> dict[int, list[float]]:
 @lru_cache(maxsize=1)
 def pool() -> tuple[Problem, ...]:
     """DSR-sub in its own order with its broken labels; ValueError if another row has none."""
+    import pandas as pd
+
     file = _training_file("dsr_sub.parquet")
     try:
         table = pd.read_parquet(file, columns=["prompt", "reward_model", "extra_info"])
