@@ -15,6 +15,11 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
+if sys.platform == "win32":
+    raise ImportError(
+        "onerl runs on Linux and macOS; on Windows use it inside WSL2 (wsl --install), as on Linux"
+    )
+
 # Said by one library to another at every run; nothing a user could act on.
 for _message in ("IProgress not found", "`is_gradient_checkpointing` is deprecated"):
     warnings.filterwarnings("ignore", message=_message)
