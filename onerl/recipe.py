@@ -234,11 +234,7 @@ class Recipe(BaseModel):
         "http://localhost:8000", "of the server, for backend vllm-server", counts=False
     )
     max_sampler_mismatch: Real = _field(
-        0.1,
-        "nats a token; a step of rollouts beyond it ends the run",
-        counts=False,
-        later=True,
-        gt=0,
+        0.1, "nats a token; a step beyond it ends the run", counts=False, later=True, gt=0
     )
     token_budget: Whole = _field(
         24000,

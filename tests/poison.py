@@ -1,4 +1,4 @@
-"""Runs that diverge on purpose: a gradient, weight, moment or log-probability is wrong at a step."""
+"""Runs that diverge on purpose: a gradient, weight, moment or log-probability is wrong."""
 
 import os
 from dataclasses import replace
@@ -52,7 +52,7 @@ def train_poisoned(recipe, out: Path, kind: str, step: int, rank: int | None = N
 
 
 def train_with_engine(recipe, out: Path, shift: float, step: int, rank: int | None = None):
-    """Train; from `step` on `shift` is added to the engine's log-probabilities, on `rank` or all."""
+    """Train; from `step` on `shift` is added to the sampler's log-probabilities."""
     exact = SharedPromptSampler.sample
     calls = []
 

@@ -197,7 +197,7 @@ def test_how_far_the_engine_may_be_off_is_the_recipes_and_no_other_run(
     allowed = recipe.replace(max_sampler_mismatch=bound)
     assert allowed.hash() == recipe.hash()
     if ends:
-        with pytest.raises(ValueError, match="is over max_sampler_mismatch = 0.29"):
+        with pytest.raises(ValueError, match=r"is over max_sampler_mismatch = 0\.29"):
             train_with_engine(allowed, tmp_path, 0.3, 1)
     else:
         train_with_engine(allowed, tmp_path, 0.3, 1)

@@ -286,7 +286,7 @@ class OneShotTrainer(GRPOTrainer):
     def log(self, logs, start_time=None):
         """A row of metrics.jsonl per update; TRL's own metrics go to its log as ever.
 
-        Raises ValueError, on every rank, when a number of the row is not finite, or the sampler is too
+        Raises ValueError, on every rank, when a number of the row is not finite or the sampler is
         far from the trainer; nothing of the update is saved.
         """
         if "loss" in logs:
