@@ -198,6 +198,9 @@ class Recipe(BaseModel):
     vllm_url: Text = _field(
         "http://localhost:8000", "of the server, for backend vllm-server", counts=False
     )
+    max_sampler_mismatch: Real = _field(
+        0.1, "nats a token; a step beyond it ends the run", counts=False, later=True, gt=0
+    )
     token_budget: Whole = _field(
         24000,
         "padded tokens that go through the model at once: memory, not maths",
@@ -297,9 +300,8 @@ class Recipe(BaseModel):
             for name in cls.model_fields
             if given.get(name) is not None and name != "preset" and name not in kinds
         }
-        out = given.get("out")
         recipe = cls.load(given.get("preset", "tiny"), **{**fields, **overrides})
-        return recipe, Path(out) if out else None
+        return recipe, Path(given["out"]) if given.get("out") else None
 
     def replace(self, **fields: Any) -> Recipe:
         """The same recipe with other values in the named fields, validated."""
@@ -329,8 +331,7 @@ class Recipe(BaseModel):
             raise RecipeError(
                 f"row = {row!r}: the paper's Table 5 has rows 1 to {len(table['rows'])}"
             ) from None
-        role = values.pop("label")
-        return self.replace(**values, label=self._label(role, number))
+        return self.replace(**values | {"label": self._label(values["label"], number)})
 
     def _label(self, role: str, row: int) -> str | None:
         if role == "right":

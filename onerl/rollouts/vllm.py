@@ -17,12 +17,16 @@ its own. Not covered: LoRA inside vLLM (adapters are merged into the weights sen
 from __future__ import annotations
 
 import gc
+import math
 import os
-from collections.abc import Iterator, Sequence
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import torch
+from accelerate.utils import broadcast_object_list
 from requests.adapters import HTTPAdapter
 from trl.distributed import DistributedBackend
 from trl.generation.vllm_client import VLLMClient
@@ -34,6 +38,8 @@ from onerl.rollouts.merged import merged_state
 
 REQUESTS_AT_ONCE = 512  # that a server sees; vLLM batches what it has
 SERVER_START = 600.0  # seconds to wait for a server that is still starting
+SYNC_LIMIT = 600.0  # seconds that the weights may take to a server
+BLOCK_BYTES = 2**30  # weights gathered and sent together
 SEED_BITS = 2**63 - 1  # vLLM reads -1 as "no seed" and some generators take no negative one
 LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
@@ -215,55 +221,117 @@ def _launcher(accelerator):
 class VllmServerSampler:
     """Samples from a `vllm serve` on GPUs of its own, over HTTP, a request per rollout.
 
-    Every process of the trainer asks it; weights go there by NCCL, from the main process.
+    Every process of the trainer asks it; weights go there by NCCL, from the main process, in the
+    precision that the server computes in. A transfer that takes over `limit` seconds ends the
+    process with a line on stderr: what hangs in NCCL answers to no exception.
 
     Raises:
         ValueError: no server answers at `url`, or one that was started without what the sampling
             needs.
     """
 
-    def __init__(self, url: str, accelerator, wait: float = SERVER_START):
-        self.accelerator, self.metadata = accelerator, None
+    def __init__(
+        self, url: str, accelerator, wait: float = SERVER_START, limit: float = SYNC_LIMIT
+    ):
+        self.accelerator, self.url, self.limit = accelerator, url, limit
         try:
             self.client = VLLMClient(base_url=url, connection_timeout=wait)
-            mode = self.client.get_server_info()["model_config"]["logprobs_mode"]
+            served = self.client.get_server_info()["model_config"]
         except (OSError, RuntimeError) as error:
             raise ValueError(f"vllm_url = {url!r}: {error}") from None
-        if mode != "processed_logprobs":
+        if (mode := served["logprobs_mode"]) != "processed_logprobs":
             raise ValueError(
                 f"vllm_url = {url!r}: the server's log-probabilities are {mode}; start it with"
                 " --logprobs-mode processed_logprobs"
             )
-        self.connected = False
+        dtype = getattr(torch, str(served.get("dtype")).removeprefix("torch."), None)
+        self.dtype = dtype if isinstance(dtype, torch.dtype) else torch.bfloat16
+        self.connected, self.doing = False, ""
         session = self.client.session  # TRL keeps 64 connections
         retries = session.get_adapter(url).max_retries
         session.mount(url, HTTPAdapter(max_retries=retries, pool_maxsize=REQUESTS_AT_ONCE))
 
+    @torch.no_grad()
     def sync(self, model: torch.nn.Module) -> None:
-        """Send the current weights of `model`.
+        """Send the current weights of `model`, a block at a time.
+
+        All processes make a block's tensors whole and wait for one another before the main process
+        sends it, and wait for that before the next: a gather inside the send deadlocks with more
+        than two of them (huggingface/trl issues 6797 and 7103).
 
         Raises:
-            ValueError: there is no GPU to send from, or the server takes no weights.
+            ValueError: on every process: there is no GPU to send from, or the server takes no
+                weights.
         """
-        weights, first = Weights(model, self.accelerator), self.accelerator.is_main_process
-        if first and not self.connected:
+        with self._time_limit():
+            if not self.connected:
+                device = self.accelerator.device
+                self._on_main("joining", lambda: self.client.init_communicator(device=device))
+                self.connected = True
+            update = self.client.weight_update()  # of one model: several blocks
+            self._on_main("announcing weights to", update.__enter__)
+            for block in self._blocks(model):
+                if torch.cuda.is_available():
+                    torch.cuda.synchronize()
+                self.accelerator.wait_for_everyone()
+                self._on_main(f"sending {block[0][0]} and what follows to", self._send, block)
+            self._on_main("finishing with", update.__exit__, None, None, None)
+            self._on_main("emptying the prefix cache of", self.client.reset_prefix_cache)
+
+    def _blocks(self, model: torch.nn.Module) -> Iterator[list[tuple[str, torch.Tensor | None]]]:
+        """Names and whole tensors, as they are sent; in the other processes None for each."""
+        block, size = [], 0
+        self.doing = "gathering the first weight for"
+        for name, weight in Weights(model, self.accelerator):
+            self.doing = f"gathering what follows {name} for"
+            size += weight.numel() * self.dtype.itemsize
+            main = self.accelerator.is_main_process
+            block.append((name, weight.detach().to(self.dtype) if main else None))
+            if size >= BLOCK_BYTES:
+                yield block
+                block, size = [], 0
+        if block:
+            yield block
+
+    def _send(self, block: list[tuple[str, torch.Tensor]]) -> None:
+        dtype = str(self.dtype).removeprefix("torch.")
+        announced = [(name, dtype, list(weight.shape)) for name, weight in block]
+        self.client.update_named_params(announced, iter(block))
+
+    def _on_main(self, doing: str, action: Callable, *arguments) -> None:
+        """Let the main process act; the others wait for it, and fail if it does."""
+        self.doing, failed = doing, [None]
+        if self.accelerator.is_main_process:
             try:
-                self.client.init_communicator(device=self.accelerator.device)
-            except (NotImplementedError, RuntimeError) as error:
-                raise ValueError(f"backend = 'vllm-server': {error}") from None
-            self.connected = True
-        if self.metadata is None:
-            self.metadata = [
-                (name, str(weight.dtype).removeprefix("torch."), list(weight.shape))
-                for name, weight in weights
-            ]
-        if first:
-            self.client.update_named_params(self.metadata, iter(weights))
-            self.client.reset_prefix_cache()
-        else:
-            for _ in weights:  # gathering takes all processes
-                pass
-        self.accelerator.wait_for_everyone()
+                action(*arguments)
+            except Exception as error:  # requests, NCCL and the client each raise their own
+                failed = [f"{type(error).__name__} while {doing} the server: {error}"]
+        broadcast_object_list(failed)
+        if failed[0] is not None:
+            raise ValueError(f"backend = 'vllm-server', vllm_url = {self.url!r}: {failed[0]}")
+
+    @contextmanager
+    def _time_limit(self) -> Iterator[None]:
+        rank = self.accelerator.process_index
+
+        def end() -> None:
+            print(
+                f"vllm_url = {self.url!r}: the weights are not there after {self.limit:g} s, while"
+                f" process {rank} was {self.doing} the server; see the server's log, start it"
+                " again and then the run, which goes on from its last checkpoint",
+                file=sys.stderr,
+                flush=True,
+            )
+            os._exit(1)
+
+        # the launcher ends all when one ends: the main process, which knows most, speaks first
+        timer = threading.Timer(self.limit + (5 if rank else 0), end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
         def ask(row: tuple[int, list[int], dict]) -> Rollout:
@@ -271,7 +339,8 @@ class VllmServerSampler:
             found = self.client.generate([prompt], generation_kwargs=how)
             (ids,), (logprobs,) = found["completion_ids"], found["logprobs"]
             finish = "stop" if ids[-1] in request.eos_ids else "length"
-            return Rollout(owner, ids, [value for (value,) in logprobs], finish)
+            values = [math.nan if value is None else value for (value,) in logprobs]  # TRL's NaN
+            return Rollout(owner, ids, values, finish)
 
         work = _asked(prompts, request)
         with ThreadPoolExecutor(min(REQUESTS_AT_ONCE, max(1, len(work)))) as pool:

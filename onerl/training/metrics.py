@@ -21,6 +21,11 @@ MEANS = (
     "value_loss",  # of method ppo
 )
 STATUSES = ("ok", "no-answer", "unparseable", "timeout")  # counted in every row, even when 0
+ENGINE_ADVICE = (
+    "the engine does not sample from the weights that are trained: try vllm_sleep = false, a"
+    " server's --dtype as the trainer's (bfloat16 on most GPUs), another version of vLLM, or"
+    " backend torch"
+)
 
 
 class UpdateNorm(TrainerCallback):
@@ -106,25 +111,29 @@ def by_example(records) -> dict:
     return {"by_example": {k: sum(v) / len(v) for k, v in right.items()}}
 
 
-def record(row: Mapping[str, Any], out: Path) -> None:
+def record(row: Mapping[str, Any], out: Path, most_mismatch: float = math.inf) -> None:
     """Append a row to metrics.jsonl of the run in `out`, with null for a number that is not finite.
 
-    Raises ValueError, on every rank, when there is one: which, what is kept, what to try.
+    Raises ValueError, on every rank, when there is one, or when the sampler's log-probabilities
+    are further from the trainer's than `most_mismatch`: which, what is kept, what to try.
     """
     bad = [k for k, v in row.items() if isinstance(v, float) and not math.isfinite(v)]
     if processes.is_main():
         files.append_jsonl(out / METRICS, {**row, **dict.fromkeys(bad)})
-    if not bad:
+    mismatch = row.get("sampler_mismatch", 0.0)
+    if not bad and mismatch <= most_mismatch:
         return
-    named = ", ".join(f"{name} ({row[name]})" for name in bad)
+    advice = "a lower learning_rate or beta may help, in another folder"
+    if "reward" in bad:
+        advice = "every reward must be a finite number"
+    elif bad in ([], ["sampler_mismatch"]):  # the policy is sound: it is the engine that is not
+        advice = ENGINE_ADVICE
+    what = "not finite: " + ", ".join(f"{name} ({row[name]})" for name in bad)
+    if not bad:
+        what = f"sampler_mismatch = {mismatch:.3g} is over max_sampler_mismatch = {most_mismatch:g}"
     kept = Run(out).checkpoints[-1:]
-    advice = (
-        "every reward must be a finite number"
-        if "reward" in bad
-        else "a lower learning_rate or beta may help, in another folder"
-    )
     raise ValueError(
-        f"step {row['step']}: not finite: {named}; the run stops and saves nothing of this update,"
+        f"step {row['step']}: {what}; the run stops and saves nothing of this update,"
         f" its last checkpoint is of step {kept[0][0] if kept else 0}; {advice}"
     )
 

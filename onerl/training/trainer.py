@@ -308,12 +308,12 @@ class OneShotTrainer(GRPOTrainer):
     def log(self, logs, start_time=None):
         """A row of metrics.jsonl per update; TRL's own metrics go to its log as ever.
 
-        Raises ValueError, on every rank, when a number of the row is not finite; nothing of the
-        update is saved.
+        Raises ValueError, on every rank, when a number of the row is not finite or the sampler is
+        far from the trainer; nothing of the update is saved.
         """
         if "loss" in logs:
             row = metrics.row(self, logs)
-            metrics.record(row, self.out)
+            metrics.record(row, self.out, self.recipe.max_sampler_mismatch)
             logs.update(row)
             for name in row:  # TRL's "reward" is the mean advantage here
                 self._metrics["train"].pop(name, None)
