@@ -62,7 +62,8 @@ def prompt_for(
     Args:
         format: of `STRINGS`, or "chat" (`onerl.models.locate` tells a model's).
         tokenizer: needed only by the format "chat", whose template it carries.
-        suffix: False leaves the sentence away that ends a training question.
+        suffix: False leaves the sentence away that ends a training question, and with "chat",
+            which has no system message that asks for a box, an evaluation question too.
 
     Raises:
         ValueError: unknown split or format, or "chat" without a tokenizer that has a template.
@@ -82,7 +83,7 @@ def prompt_for(
             " prompted: its name is unlike any known model's and it has no chat template; set"
             f" prompt to one of {', '.join(STRINGS)}"
         )
-    content = question + (SUFFIX if suffix and split == "train" else "")
+    content = question + (SUFFIX if suffix else "")  # else hardly any answer has a box
     return tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )
