@@ -72,9 +72,9 @@ class Report:
         """benchmark, metric, n problems, k samples each, value, 95 % interval over problems.
 
         protocol and checkpoint say how the answers were sampled and how the model was chosen; the
-        interval knows nothing of that choice. note says where it does not promise 95 %, and where so
-        many answers were cut off that brevity alone would raise the accuracy. The average is a plain
-        mean of benchmarks, and is there if they are one model's.
+        interval knows nothing of that choice. note says where it does not promise 95 %, and where
+        so many answers were cut off that brevity alone would raise the accuracy. The average is a
+        plain mean of benchmarks, and is there if they are one model's.
         """
         rows = []
         for name in self.benchmarks:
