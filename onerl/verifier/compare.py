@@ -25,6 +25,7 @@ _COMPARED = {
     "list": "_collections", "set": "_collections", "tuple": "_tuples", "base": "_bases",
     "ratio": "_ratios", "clock": "_ratios", "text": "_texts", "value": "values",
 }  # fmt: skip
+_ORDER = list(_COMPARED).index
 
 
 class Comparison(ListComparison):
@@ -57,8 +58,8 @@ class Comparison(ListComparison):
         for node in (gold, answer):
             if node.kind == "list":
                 kinds |= {item.kind for item in node.items} & {"relation", "complement"}
-        compared = next(compared for kind, compared in _COMPARED.items() if kind in kinds)
-        return getattr(self, compared)(gold, answer)
+        compared = min(kinds, key=_ORDER)
+        return getattr(self, _COMPARED[compared])(gold, answer)
 
     def _texts(self, gold: Node, answer: Node) -> bool:
         same = gold.kind == answer.kind and same_text(gold.words, answer.words)

@@ -12,6 +12,7 @@ from onerl.verifier.commands import MATES, Commands
 from onerl.verifier.tokens import Token, UnreadableError, spell
 
 _MAX_DIGITS = 400
+_END = Token("end", "")
 _BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "mod": "mod", "over": "div",
            "choose": "binom"}  # fmt: skip
 
@@ -23,8 +24,8 @@ def parse(tokens: list[Token], *, tight: bool = False) -> tuple:
     """
     reader = _Reader(tokens, tight)
     tree = reader.sum()
-    if reader.position != len(tokens):
-        raise UnreadableError(f"left over: {tokens[reader.position].text}")
+    if reader.peek() is not _END:
+        raise UnreadableError(f"left over: {reader.peek().text}")
     return tree
 
 
@@ -37,29 +38,30 @@ def number(text: str) -> tuple:
 
 class _Reader(Commands):
     def __init__(self, tokens: list[Token], tight: bool = False):
-        self.tokens = tokens
+        self.tokens = [*tokens, _END, _END, _END]  # as far as anyone looks ahead
         self.tight = tight
         self.position = 0
         self.bars = 0  # open |absolute values|
 
-    @staticmethod
-    def parsed(tokens: list[Token]) -> tuple:
-        return parse(tokens)
+    parsed = staticmethod(parse)
 
     def peek(self, ahead: int = 0) -> Token:
-        index = self.position + ahead
-        return self.tokens[index] if index < len(self.tokens) else Token("end", "")
+        return self.tokens[self.position + ahead]
 
     def take(self) -> Token:
-        if self.position >= len(self.tokens):
+        token = self.tokens[self.position]
+        if token is _END:
             raise UnreadableError("unfinished")
         self.position += 1
-        return self.tokens[self.position - 1]
+        return token
 
     def accept(self, kind: str, *texts: str) -> Token | None:
         """The next token, taken, if it is one of `texts`."""
-        token = self.peek()
-        return self.take() if token.kind == kind and token.text in texts else None
+        token = self.tokens[self.position]
+        if token.kind != kind or token.text not in texts:
+            return None
+        self.position += 1
+        return token
 
     def expect(self, text: str) -> None:
         if self.take().text != text:
@@ -267,7 +269,6 @@ class _Reader(Commands):
             return self.primary()
         if token.kind == "num" and len(token.text) > 1 and "." not in token.text:
             # \frac12: only the first digit is the argument
-            self.tokens = list(self.tokens)
             self.tokens[self.position] = Token("num", token.text[1:])
             return number(token.text[0])
         if token.kind in ("num", "letter", "cmd"):

@@ -40,7 +40,9 @@ def nodes(tree: tuple) -> list[tuple]:
     """Every node of a tree, from the top."""
     found = [tree]
     for node in found:
-        found += [part for part in node[1:] if isinstance(part, tuple)]
+        for part in node:
+            if isinstance(part, tuple):
+                found.append(part)
     return found
 
 
@@ -92,7 +94,7 @@ def exact(tree: tuple) -> Fraction:
         raise NoValueError from error
     if value.numerator.bit_length() + value.denominator.bit_length() > _MAX_BITS:
         raise NoValueError
-    return Fraction(value)
+    return value if isinstance(value, Fraction) else Fraction(value)
 
 
 def _whole(value: Fraction, low: float = -math.inf, high: float = math.inf) -> int:
@@ -102,7 +104,8 @@ def _whole(value: Fraction, low: float = -math.inf, high: float = math.inf) -> i
 
 
 def _exact_power(base: Fraction, exponent: Fraction) -> Fraction:
-    base = _exact_root(base, exponent.denominator)
+    if exponent.denominator > 1:
+        base = _exact_root(base, exponent.denominator)
     size = base.numerator.bit_length() + base.denominator.bit_length()
     if abs(exponent.numerator) * size > _MAX_BITS or (base == 0 and exponent <= 0):
         raise NoValueError

@@ -173,7 +173,7 @@ def _center(node: Node) -> tuple | None:
         return None
     inside, zero = node.tree[2], ("num", Fraction(0), None)
     sign, variable, center = inside if inside[0] in ("add", "sub") else ("sub", inside, zero)
-    if variable[0] != "var" or not variable[1].isalpha() or variables(center):
+    if variable[0] != "var" or not variable[1].lstrip("\\").isalpha() or variables(center):
         return None
     return center if sign == "sub" else ("neg", center)
 
