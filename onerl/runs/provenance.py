@@ -118,6 +118,11 @@ def read(out: Path) -> dict[str, Any] | None:
         return None
 
 
+def recorded_hash(out: Path) -> str | None:
+    """The recipe's hash as the provenance has it, None where that is missing or damaged."""
+    return (read(out) or {}).get("recipe_hash")
+
+
 def same_inputs(out: Path, inputs: Mapping[str, str], prompts: Sequence[str]) -> None:
     """Refuse a folder whose run was made from other inputs than there are now.
 

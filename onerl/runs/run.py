@@ -17,11 +17,12 @@ A folder or file under its final name is whole: it was written aside, synced and
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from onerl.runs.health import Health
 
 METRICS, MANIFEST = "metrics.jsonl", "manifest.json"
-NEEDED = {"optimizer.safetensors", "trainer_state.json"}  # in the manifest of every state
 STEP = re.compile(r"step-(\d{6,})")
 
 
@@ -79,11 +79,8 @@ class Run:
         """Whether all steps are trained. What is damaged since, `verify` says."""
         return (self.path / "DONE").exists()
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Keeps other processes from training here; see `onerl.runs.claim.lock` for what it raises.
-
-        The kernel lets go of it when the process ends, however it ends.
-        """
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps other processes from training here (`onerl.runs.claim.lock`)."""
         return claim.lock(self.path)
 
     @property
@@ -118,9 +115,10 @@ class Run:
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
 
     def _rows(self) -> list[dict[str, Any]]:
-        file = self.path / METRICS
-        lines = file.read_text("utf-8").splitlines(keepends=True) if file.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        rows, torn = read_rows(self.path / METRICS)
+        if torn:
+            raise ValueError(f"{self.path / METRICS}: {torn}")
+        return rows
 
     @property
     def checkpoints(self) -> list[tuple[int, Path]]:
@@ -212,48 +210,51 @@ class Run:
                 found.append((path, 0))  # nothing but a resume needs it
         for file in (provenance.FILE, MANIFEST):
             if (self.path / file).exists():
-                try:
-                    sealed = sums.unsealed(self.path / file)
-                    for name in sums.altered(self.path, sealed.get("files", {}), contents=True):
-                        found.append((name, float("inf")))
-                except (OSError, ValueError):
-                    found.append((file, float("inf")))
+                found += [(path, inf) for path in sums.damaged(self.path, file, contents=True)]
         kept, written = (provenance.read(self.path) or {}), provenance.recipe_of(self.path)
         if written is None or kept.get("recipe_hash", written) != written:
-            return [*found, ("recipe.yaml", float("inf"))]
+            return [*found, ("recipe.yaml", inf)]
         recipe = self.recipe
-        reached = max([step for step, _ in self.checkpoints], default=-1)
-        last = recipe.steps if self.done else reached
+        last = recipe.steps if self.done else max([s for s, _ in self.checkpoints], default=-1)
         for step in [*range(0, last, recipe.save_every), last] if last >= 0 else []:
             for path in checkpoint_damage(self.path, step, contents=step in contents):
-                found.append((path, step or float("inf")))
+                found.append((path, step or inf))
         return found
+
+
+def read_rows(file: Path) -> tuple[list[dict[str, Any]], str]:
+    """The rows of metrics.jsonl, and which line is the first that is no row ("": every one is).
+
+    A last line without an end is being written, or was when the run was killed: it is left out.
+    """
+    *lines, _ = file.read_bytes().split(b"\n") if file.is_file() else [b""]
+    rows, torn = [], ""
+    for number, line in enumerate(lines, 1):
+        row = None
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+        if isinstance(row, dict) and "step" in row:
+            rows.append(row)
+        else:
+            torn = torn or f"line {number} of {len(lines)} is no row"
+    return rows, torn
 
 
 def checkpoint_damage(run: Path, step: int, contents: bool) -> list[str]:
     """Paths, in the run's folder, of what a step's checkpoint and rollouts lack or have altered."""
-    folder = run / "checkpoints" / folder_name(step)
-    if not folder.is_dir():
-        return [f"checkpoints/{folder.name}"]
-    if not (folder / sums.SUMS).exists():  # a run from before they were kept
+    folder = f"checkpoints/{folder_name(step)}"
+    if not (run / folder).is_dir():
+        return [folder]
+    if not (run / folder / sums.SUMS).exists():  # a run from before they were kept
         return []
-    try:
-        kept = sums.unsealed(folder / sums.SUMS)["files"]
-    except (OSError, ValueError, KeyError):
-        return [f"checkpoints/{folder.name}/{sums.SUMS}"]
-    return sums.altered(run, kept, contents)
+    return sums.damaged(run, f"{folder}/{sums.SUMS}", contents, [f"{folder}/config.json"])
 
 
 def state_damage(run: Path, state: Path, contents: bool) -> list[str]:
     """Paths, in the run's folder, of what a state lacks or has altered; its checkpoint aside."""
-    try:
-        manifest = sums.unsealed(state / MANIFEST)
-        manifest = manifest.get("files", manifest)
-        if not {f"state/{state.name}/{name}" for name in NEEDED} <= set(manifest):
-            return [f"state/{state.name}/{MANIFEST}"]
-        return sums.altered(run, manifest, contents)
-    except (OSError, ValueError, TypeError, AttributeError):
-        return [f"state/{state.name}/{MANIFEST}"]
+    folder = f"state/{state.name}"
+    needed = [f"{folder}/{name}" for name in ("optimizer.safetensors", "trainer_state.json")]
+    return sums.damaged(run, f"{folder}/{MANIFEST}", contents, needed)
 
 
 def evaluation_folder(run: Run, step: int, name: str = "") -> Path:
