@@ -21,7 +21,7 @@ import contextlib
 import html
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -39,10 +39,7 @@ STEP = re.compile(r"step-(\d{6,})")
 
 
 def outputs_folder() -> Path:
-    """Where runs go by default: `outputs/` of the checkout, or else of the working directory.
-
-    The same folder for papermill at the repository's root and for Jupyter in `notebooks/`.
-    """
+    """Where runs go by default: `outputs/` of the checkout, or else of the working directory."""
     checkout = Path(__file__).parents[2]
     return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "outputs"
 
@@ -56,9 +53,10 @@ class Run:
     def __repr__(self) -> str:
         state = "done" if self.done else "not finished"
         try:
-            return f"Run({str(self.path)!r}, {state}, {self.health.verdict})"
+            verdict = self.health.verdict
         except ValueError:
-            return f"Run({str(self.path)!r}, {state}, metrics damaged)"
+            verdict = "metrics damaged"
+        return f"Run({str(self.path)!r}, {state}, {verdict})"
 
     def _repr_html_(self) -> str:
         return f"<code>{html.escape(repr(self))}</code>"
@@ -90,7 +88,11 @@ class Run:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """A row per optimiser step; no rows before the first. A torn last line is left out."""
+        """A row per optimiser step; no rows before the first. A torn last line is left out.
+
+        Raises:
+            ValueError: another line is no row.
+        """
         import pandas as pd
 
         return pd.DataFrame(self._rows()).drop(columns="by_example", errors="ignore")
@@ -106,8 +108,7 @@ class Run:
     def history(self) -> pd.DataFrame:
         """The share of right rollouts, a row per step and a column per example.
 
-        NaN where an example was not visited. Empty for a run on a single example, whose share is
-        the metric `reward`.
+        NaN where an example was not visited. Empty for a single example: the metric `reward`.
         """
         import pandas as pd
 
@@ -160,12 +161,9 @@ class Run:
         for step in self._asked(steps):
             if damaged := checkpoint_damage(self.path, step, contents=True):
                 raise ValueError(f"{self.path / damaged[0]} is damaged; train the run again")
-            reports[step] = report = onerl.evaluate(
-                (step, folders[step]),
-                benchmarks or recipe.benchmarks,
-                out=evaluation_folder(self, step, name),
-                **{"protocol": longest, **how},
-            )
+            folder, names = evaluation_folder(self, step, name), benchmarks or recipe.benchmarks
+            how = {"protocol": longest, **how}
+            reports[step] = report = onerl.evaluate((step, folders[step]), names, out=folder, **how)
             if progress:
                 row = report.table.iloc[0]
                 print(f"step {step}: {row.benchmark} {row.metric} {row.value:.1f} %", flush=True)
@@ -195,10 +193,9 @@ class Run:
 
         Reads every file that the run keeps: minutes for one with many large checkpoints.
         """
-        found = self.damage(contents=[step for step, _ in self.checkpoints])
-        return [path for path, _ in found]
+        return [path for path, _ in self.damage(contents=dict(self.checkpoints))]
 
-    def damage(self, contents: Sequence[int] = ()) -> list[tuple[str, float]]:
+    def damage(self, contents: Collection[int] = ()) -> list[tuple[str, float]]:
         """What is missing or altered: (path, step), by its size or, in `contents`, by its sum.
 
         Training on from a state before that step makes the path again; from any state, where it
@@ -267,10 +264,10 @@ def asked_steps(run: Run, evaluate: Literal["last", "all"]) -> list[int]:
 
     "last" of a finished run is its recipe's last step, whether its checkpoint is there or not.
     """
+    if evaluate == "last" and run.done:
+        return [run.recipe.steps]
     steps = [step for step, _ in run.checkpoints if step > 0]
-    if evaluate == "all":
-        return steps
-    return [run.recipe.steps] if run.done else steps[-1:]
+    return steps if evaluate == "all" else steps[-1:]
 
 
 def folder_name(step: int) -> str:
