@@ -42,7 +42,7 @@ def test_the_values_of_a_preset_are_those_written_down(name):
 
 def test_a_knob_that_is_added_later_is_one_line_and_moves_no_run(tmp_path):
     class Longer(Recipe):
-        knob: Whole = _field(3, "a new one", later=True, ge=0)
+        knob: Whole = _field(3, later=True, ge=0)
 
     assert Longer().hash() == Recipe().hash() != Longer(knob=4).hash()
     assert Longer(preset="tiny", token_budget=5, knob=4).hash() == Longer(knob=4).hash()

@@ -84,7 +84,7 @@ def _unfinished(run: Run, recipe: Recipe | None, rows: list[dict]) -> Iterator[C
     if busy(run.path):
         yield Cause("another process", f"it holds the folder's lock, at {reached}: wait for it")
     else:
-        last = max([step for step, _ in step_folders(run.path / "state")], default=0)
+        last = max(dict(step_folders(run.path / "state")), default=0)
         sentence = (
             f"no process works on it and there is no DONE; it reached {reached} and last wrote at"
             f" {_last_written(run.path)}; started again it goes on from step {last}"

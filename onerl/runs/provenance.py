@@ -48,16 +48,10 @@ def write_provenance(
 ) -> None:
     """Write what this start is made with, before it does anything; then world and recipe.
 
-    A first start makes `provenance.json`, a later one is added to it. A run in a world has its
-    `world.json`.
-
     Args:
         prompts: the rendered training prompts; their sha256 are kept.
         inputs: sums of what the run is made from, by name.
         used: settings that change the bits of a run and are not in the recipe's hash.
-
-    Raises:
-        OSError: a file cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     start = {
@@ -85,11 +79,7 @@ def write_provenance(
 
 
 def write_recipe(file: Path, recipe: Recipe) -> None:
-    """A recipe file for a program that we start; for the owner alone where it has a password.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """A recipe file for a program that we start; for the owner alone where it has a password."""
     with files.atomic_file(file) as aside:
         aside.touch(0o600 if masked([recipe.vllm_url]) != [recipe.vllm_url] else 0o666)
         aside.write_text(recipe.to_yaml(), "utf-8")

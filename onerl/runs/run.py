@@ -24,15 +24,13 @@ import re
 from collections.abc import Collection, Sequence
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import pandas as pd
+
+from onerl.recipe import Recipe
 from onerl.runs import claim, files, provenance, sums
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from onerl.recipe import Recipe
-    from onerl.runs.health import Health
+from onerl.runs.health import Health, health_of
 
 METRICS, MANIFEST = "metrics.jsonl", "manifest.json"
 STEP = re.compile(r"step-(\d{6,})")
@@ -63,13 +61,7 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        """The resolved recipe.
-
-        Raises:
-            RecipeError: recipe.yaml is missing, damaged, or of another version.
-        """
-        from onerl.recipe import Recipe
-
+        """The resolved recipe; RecipeError where it is missing, damaged or of another version."""
         return Recipe.load(self.path / "recipe.yaml")
 
     @property
@@ -91,17 +83,13 @@ class Run:
         """A row per optimiser step; no rows before the first. A torn last line is left out.
 
         Raises:
-            ValueError: another line is no row.
+            ValueError: a line of metrics.jsonl is no row.
         """
-        import pandas as pd
-
         return pd.DataFrame(self._rows()).drop(columns="by_example", errors="ignore")
 
     @property
     def health(self) -> Health:
         """How the run is so far, or was at its end: one verdict with the numbers that show it."""
-        from onerl.runs.health import health_of
-
         return health_of(self.metrics)
 
     @property
@@ -110,8 +98,6 @@ class Run:
 
         NaN where an example was not visited. Empty for a single example: the metric `reward`.
         """
-        import pandas as pd
-
         rows = {row["step"]: row["by_example"] for row in self._rows() if "by_example" in row}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
 
@@ -203,19 +189,19 @@ class Run:
         """
         found: list[tuple[str, float]] = []
         for step, state in step_folders(self.path / "state"):
-            for path in state_damage(self.path, state, contents=step in contents):
-                found.append((path, 0))  # nothing but a resume needs it
+            damaged = state_damage(self.path, state, contents=step in contents)
+            found += [(path, 0) for path in damaged]  # nothing but a resume needs it
         for file in (provenance.FILE, MANIFEST):
             if (self.path / file).exists():
                 found += [(path, inf) for path in sums.damaged(self.path, file, contents=True)]
-        kept, written = (provenance.read(self.path) or {}), provenance.recipe_of(self.path)
-        if written is None or kept.get("recipe_hash", written) != written:
+        recorded, written = provenance.recorded_hash(self.path), provenance.recipe_of(self.path)
+        if written is None or recorded not in (None, written):
             return [*found, ("recipe.yaml", inf)]
         recipe = self.recipe
-        last = recipe.steps if self.done else max([s for s, _ in self.checkpoints], default=-1)
+        last = recipe.steps if self.done else max(dict(self.checkpoints), default=-1)
         for step in [*range(0, last, recipe.save_every), last] if last >= 0 else []:
-            for path in checkpoint_damage(self.path, step, contents=step in contents):
-                found.append((path, step or inf))
+            damaged = checkpoint_damage(self.path, step, contents=step in contents)
+            found += [(path, step or inf) for path in damaged]
         return found
 
 
