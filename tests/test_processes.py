@@ -95,7 +95,7 @@ def test_metrics_and_records_of_several_processes_are_those_of_all_rollouts(one,
     for ours, theirs in zip(rows(folder), rows(one), strict=True):
         assert list(ours) == list(theirs)
         for name, value in theirs.items():
-            if not name.startswith("seconds/") and name != "sampler_mismatch":
+            if not name.startswith(("seconds/", "sampler_mismatch", "largest_pass")):
                 assert ours[name] == pytest.approx(value, rel=1e-4, abs=1e-6), name
     columns = ["prompt", "completion", "reward", "status", "correct"]
     ours, theirs = (

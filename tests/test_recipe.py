@@ -27,7 +27,8 @@ def test_a_preset_file_says_its_name_first_and_what_differs_from_the_defaults(na
     assert Recipe.load(name).preset == name
 
 
-SINCE = {"method", "solution", "critic_learning_rate"}  # fields that came after the hashes
+# fields that came after the hashes
+SINCE = {"method", "solution", "critic_learning_rate", "max_sampler_mismatch"}
 
 
 @each_preset

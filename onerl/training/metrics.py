@@ -73,6 +73,7 @@ def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
     counts = Counter(trainer._logs["extra"]["status"])
     ends = torch.tensor(trainer.eos_token_ids, device=mask.device)
     ended = torch.isin(trainer.batch["completion_ids"], ends)
+    largest = torch.tensor([trainer.largest_pass], device=mask.device)
     norms = {"update_norm": trainer.update_norm.value, "weight_norm": trainer.update_norm.weights}
     reduced = {
         "completion_length": mask.sum(1).float().mean(),
@@ -93,7 +94,7 @@ def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
         "loss": logs["loss"],
         "grad_norm": logs["grad_norm"],
         **{key: means[key] for key in MEANS if key in means},
-        "largest_pass": trainer.largest_pass,
+        "largest_pass": trainer.accelerator.gather(largest).max().item(),
         **{f"status/{name}": counts[name] for name in (*STATUSES, *sorted(counts))},
         "learning_rate": logs["learning_rate"],
         **{f"seconds/{name}": value for name, value in trainer.seconds.items()},
