@@ -28,6 +28,7 @@ _HOMES = {
     "Prompting": "onerl.evaluation",
     "Protocol": "onerl.evaluation",
     "evaluate": "onerl.evaluation",
+    "one_engine": "onerl.evaluation",
     "rescore": "onerl.evaluation",
 }
 

@@ -138,7 +138,8 @@ class Run:
     ) -> dict[int, Any]:
         """Evaluate checkpoints, and keep the answers in the run's folder.
 
-        What is there already is not sampled again, whoever asked for it: a notebook, a sweep.
+        What is there already is not sampled again, whoever asked for it: a notebook, a sweep. A
+        vLLM engine starts once for all of them.
 
         Args:
             steps: "last", "all" (the base model, step 0, among them), a step, or several.
@@ -159,18 +160,21 @@ class Run:
         longest = onerl.Protocol(max_completion_length=recipe.max_completion_length)
         files.remove_partial(self.path / "evaluations")
         reports = {}
-        for step in self._asked(steps):
-            if damaged := checkpoint_damage(self.path, step, contents=True):
-                raise ValueError(f"{self.path / damaged[0]} is damaged; train the run again")
-            reports[step] = report = onerl.evaluate(
-                (step, folders[step]),
-                benchmarks or recipe.benchmarks,
-                out=evaluation_folder(self, step, name),
-                **{"protocol": longest, **how},
-            )
-            if progress:
-                row = report.table.iloc[0]
-                print(f"step {step}: {row.benchmark} {row.metric} {row.value:.1f} %", flush=True)
+        with onerl.one_engine(how.pop("backend", "auto")) as engine:
+            for step in self._asked(steps):
+                if damaged := checkpoint_damage(self.path, step, contents=True):
+                    raise ValueError(f"{self.path / damaged[0]} is damaged; train the run again")
+                reports[step] = report = onerl.evaluate(
+                    (step, folders[step]),
+                    benchmarks or recipe.benchmarks,
+                    out=evaluation_folder(self, step, name),
+                    backend=engine,
+                    **{"protocol": longest, **how},
+                )
+                if progress:
+                    row = report.table.iloc[0]
+                    shown = f"{row.benchmark} {row.metric} {row.value:.1f} %"
+                    print(f"step {step}: {shown}", flush=True)
         return reports
 
     def _asked(self, steps: Literal["last", "all"] | int | Sequence[int]) -> list[int]:
