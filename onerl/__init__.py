@@ -23,10 +23,11 @@ if sys.platform == "win32":
 for _message in ("IProgress not found", "`is_gradient_checkpointing` is deprecated"):
     warnings.filterwarnings("ignore", message=_message)
 
+_EVALUATION = ("Prompting", "Protocol", "evaluate", "one_engine", "rescore")
 _HOMES = {
     **dict.fromkeys(("Recipe", "RecipeError"), "onerl.recipe"),
     **dict.fromkeys(("Run", "outputs_folder"), "onerl.runs"),
-    **dict.fromkeys(("Prompting", "Protocol", "evaluate", "rescore"), "onerl.evaluation"),
+    **dict.fromkeys(_EVALUATION, "onerl.evaluation"),
     "train": "onerl.train",
 }
 

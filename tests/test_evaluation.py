@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -243,16 +244,22 @@ def test_a_training_example_can_be_a_benchmark(tiny_model_dir, tmp_path):
 
 @pytest.mark.parametrize("name", ["math500", "minerva_math", "olympiadbench"])
 def test_protocols_of_the_large_sets_are_the_papers(name):
-    assert protocol_for(name) == ("paper", Protocol(1, 0.0, 3072, 1.0))
-    assert protocol_for(name, "r1") == ("r1", Protocol(16, 0.6, 8192, 0.95))
-    assert protocol_for(name, "r1-32k") == ("r1-32k", Protocol(16, 0.6, 32768, 0.95))
+    assert protocol_for(name) == ("paper", Protocol(1, 0.0, 3072, 1.0, dtype="float16"))
+    assert protocol_for(name, "r1") == ("r1", Protocol(16, 0.6, 8192, 0.95, dtype="float16"))
+    assert protocol_for(name, "r1-32k") == (
+        "r1-32k",
+        Protocol(16, 0.6, 32768, 0.95, dtype="float16"),
+    )
 
 
 @pytest.mark.parametrize("name", ["aime24", "aime25", "amc23"])
 def test_protocols_of_the_small_sets_are_the_papers(name):
-    assert protocol_for(name) == ("paper", Protocol(8, 0.6, 3072, 1.0))
-    assert protocol_for(name, "r1") == ("r1", Protocol(64, 0.6, 8192, 0.95))
-    assert protocol_for(name, "r1-32k") == ("r1-32k", Protocol(64, 0.6, 32768, 0.95))
+    assert protocol_for(name) == ("paper", Protocol(8, 0.6, 3072, 1.0, dtype="float16"))
+    assert protocol_for(name, "r1") == ("r1", Protocol(64, 0.6, 8192, 0.95, dtype="float16"))
+    assert protocol_for(name, "r1-32k") == (
+        "r1-32k",
+        Protocol(64, 0.6, 32768, 0.95, dtype="float16"),
+    )
 
 
 def test_every_benchmark_has_a_protocol_and_unpublished_ones_are_marked_as_ours():
@@ -267,7 +274,7 @@ def test_every_benchmark_has_a_protocol_and_unpublished_ones_are_marked_as_ours(
 def test_a_changed_protocol_says_what_was_changed():
     label, protocol = protocol_for("math500", "r1", samples=4, temperature=0.6)
     assert label == "r1; samples 4"
-    assert protocol == Protocol(4, 0.6, 8192, 0.95)
+    assert protocol == Protocol(4, 0.6, 8192, 0.95, dtype="float16")
 
 
 def test_the_protocol_reaches_the_sampler_and_the_table(tiny_model_dir, monkeypatch):
@@ -282,10 +289,74 @@ def test_the_protocol_reaches_the_sampler_and_the_table(tiny_model_dir, monkeypa
     monkeypatch.setattr(SharedPromptSampler, "sample", recording)
     report = evaluate(tiny_model_dir, "math500", **asked(name="r1"))
     assert seen == [([16, 16], 0.6, 0.95, 12)]
-    assert set(report.table["protocol"]) == {"r1; max_completion_length 12"}
+    assert set(report.table["protocol"]) == {"r1; max_completion_length 12; float32 on a CPU"}
     assert set(report.table["checkpoint"]) == {"as given"}
     report = evaluate((40, tiny_model_dir), "aime24", **asked(samples=1))
     assert set(report.table["checkpoint"]) == {"step 40"}
+
+
+DTYPES = ["float32", "float16", "bfloat16"]
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, "auto"])
+def test_a_precision_that_a_cpu_does_not_take_is_said_and_answers_are_kept_by_what_was_asked(
+    toy, tiny_model_dir, tmp_path, dtype
+):
+    """torch on a CPU keeps float32; "auto" keeps the folders of old, which know of none."""
+    plain = evaluate(tiny_model_dir, "toy", **asked())
+    report = evaluate(tiny_model_dir, "toy", out=tmp_path, **asked(dtype=dtype))
+    assert list(report.records["text"]) == list(plain.records["text"])
+    label = {
+        "auto": "ours; max_completion_length 12",
+        "float32": "ours; max_completion_length 12, dtype float32",
+    }.get(dtype, f"ours; max_completion_length 12, dtype {dtype}; float32 on a CPU")
+    assert set(report.table["protocol"]) == {label}
+    settings = json.loads((tmp_path / "toy" / "settings.json").read_text())
+    assert settings.get("dtype", "auto") == dtype
+    assert ("dtype" in report.records) == (dtype != "auto")
+    with pytest.raises(
+        ValueError, match=f"dtype is .* now and was .*{dtype if dtype != 'auto' else 'None'}"
+    ):
+        evaluate(
+            tiny_model_dir,
+            "toy",
+            out=tmp_path,
+            **asked(dtype="float16" if dtype != "float16" else "float32"),
+        )
+
+
+def test_a_precision_that_is_none_is_refused_with_the_nearest(toy, tiny_model_dir):
+    with pytest.raises(ValueError, match=r"dtype = 'floar16'.*nearest: 'float16'.*allowed: auto"):
+        evaluate(tiny_model_dir, "toy", **asked(dtype="floar16"))
+
+
+@pytest.mark.parametrize("name", ["paper", "r1", "r1-32k"])
+def test_the_papers_sets_are_computed_in_its_precision_and_no_other_set(name):
+    assert {how.dtype for how in PROTOCOLS[name].values()} == {"float16"}
+    beside = {name for name, how in PROTOCOLS["ours"].items() if how.dtype != "auto"}
+    assert beside == {"arc_easy", "arc_challenge", "dsr-selection"}, "one engine for all of these"
+    assert {how.dtype for how in PROTOCOLS["world"].values()} == {"auto"}, "old folders are read"
+
+
+EDGES = ["\n{}", "{} ", " \t{}\n\n"]
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_white_space_around_a_question_is_no_part_of_its_prompt(tiny_model_dir, monkeypatch, edge):
+    """The released evaluation strips questions; amc23/30 and olympiadbench/2 have some."""
+    shown = {}
+    for name, wrap in (("plain", "{}"), ("wrapped", edge)):
+        with monkeypatch.context() as patched:
+            made = [replace(p, question=wrap.format(p.question)) for p in map(problem, range(3))]
+            patched.setattr(answers, "benchmark", lambda *_, made=made: made)
+            records = evaluate(tiny_model_dir, "toy", **asked()).records
+        shown[name] = list(records["prompt_sha256"])
+    assert shown["plain"] == shown["wrapped"]
+
+
+def test_no_question_of_the_world_has_white_space_around_it():
+    names = [name for name in NAMES if name.startswith("world")]
+    assert all(p.question == p.question.strip() for name in names for p in problems_of(name))
 
 
 def test_records_hold_every_token_that_was_sampled(toy, tiny_model_dir, tmp_path):

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from onerl import paper
-from onerl.evaluation import graders
+from onerl.evaluation import graders, rescore
 
 
 def records(*pairs):
@@ -76,3 +76,40 @@ def test_each_grader_has_its_accuracy_and_its_difference_from_ours():
     assert table["value"].tolist() == pytest.approx([100 / 3, 100 / 3, 200 / 3])
     assert table["minus ours"].tolist() == pytest.approx([0, 0, 100 / 3])
     assert (table["n"] == 3).all()
+
+
+MINERVA = [  # an answer, the gold, and whether a relative 1e-4 takes it
+    *[("100.005", "100", True), ("100.02", "100", False), ("99.995", "100", True)],
+    *[(r"4.50004\times 10^{33}", "4.5e33", True), (r"4.502\times 10^{33}", "4.5e33", False)],
+    *[(r"\frac{1}{3}", "0.33333", True), ("-100.005", "100", False), ("1,000.05", "1000", True)],
+    *[("0.99999e-9", "1e-9", True), ("1e-8", "0", False), ("1.00005", "100", False)],
+    *[("10000.5", "100", False), ("nan", "nan", False), ("inf", "1e400", False)],
+    *[(r"10^{10^{10^{10}}}", "3", False), ("1/0", "3", False), ("x", "1", False), ("", "1", False)],
+]
+
+
+@pytest.mark.parametrize(("answer", "gold", "close"), MINERVA)
+def test_the_minerva_grader_takes_numbers_within_its_tolerance_of_minerva_alone(
+    answer, gold, close
+):
+    rows = pd.DataFrame(
+        {
+            "benchmark": ["minerva_math", "math500"],
+            "problem": ["a", "b"],
+            "sample": 0,
+            "text": f"so \\boxed{{{answer}}}",
+            "gold": gold,
+            "finish": "stop",
+            "tokens": 5,
+        }
+    )
+    ours = rescore(rows).records["correct"]
+    named = rescore(rows, "minerva").records["correct"]
+    assert named[0] == (close or ours[0])
+    assert named[1] == ours[1], "another benchmark keeps our verdicts"
+
+
+def test_a_grader_of_no_such_name_is_refused():
+    rows = pd.DataFrame({"benchmark": ["m"], "problem": ["a"], "text": ["1"], "gold": ["1"]})
+    with pytest.raises(ValueError, match=r"grader = 'minervva'.*nearest: 'minerva'"):
+        rescore(rows, "minervva")

@@ -2,6 +2,7 @@
 
     protocols.py      how each benchmark is sampled, by name
     answers.py        answers sampled, graded and kept, a batch at a time
+    engine.py         one sampler for all that is evaluated together
     report.py         tables with intervals, from one row per answer
     choice.py         which checkpoint is reported, and on what it was chosen
     graders.py        the same answers under the paper's graders
@@ -18,22 +19,24 @@ and the accuracy when the last number of an unboxed answer is accepted.
 
 A rollout's random stream depends on (seed, benchmark, problem, sample) alone. With `out`, answers
 are kept in parquet, a batch at a time: an interruption loses the batch in flight, of at most 256
-answers or a million tokens, and nothing that is on disk is sampled twice. What is kept is returned
-only while model, problems, answers, prompts and protocol have the sums they had. From a selection
-set (`onerl.problems.benchmarks`) the examples that the run was trained on are taken out.
+answers or a million tokens (by vLLM: a benchmark), and nothing that is on disk is sampled twice.
+What is kept is returned only while model, problems, answers, prompts and protocol have the sums
+they had. From a selection set (`onerl.problems.benchmarks`) the examples that the run was trained
+on are taken out.
 
-Weights are used in the precision they are stored in, as in the paper, whose Table 7 shows that it
-matters. Not covered: spread between training seeds (`onerl.estimates.seeds`).
+The protocol says in which precision weights are used (the paper's Table 7 shows that it matters):
+float16 for the paper's sets, as there, and for the others the one they are stored in. Not covered:
+spread between training seeds (`onerl.estimates.seeds`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
 from math import inf
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from onerl.evaluation.answers import (
@@ -45,9 +48,12 @@ from onerl.evaluation.answers import (
     sampled,
     without_training_examples,
 )
+from onerl.evaluation.engine import Engine, one_engine
+from onerl.evaluation.graders import NAMED, near
 from onerl.evaluation.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.evaluation.report import Report, paired_difference
 from onerl.models import locate
+from onerl.parameters import choose
 
 __all__ = [
     "PROTOCOLS",
@@ -55,6 +61,7 @@ __all__ = [
     "Protocol",
     "Report",
     "evaluate",
+    "one_engine",
     "paired_difference",
     "problems_of",
     "rescore",
@@ -70,7 +77,7 @@ def evaluate(
     prompting: Prompting | None = None,
     limit: int | None = None,
     seed: int = 0,
-    backend: str = "auto",
+    backend: str | Engine = "auto",
     out: str | Path | None = None,
 ) -> Report:
     """Sample answers to benchmarks and grade them.
@@ -83,7 +90,8 @@ def evaluate(
             benchmark's own: `Protocol(samples=8, temperature=0.6)`. None: all of it.
         prompting: prompt format, forced opening and demonstration. None: the model's format alone.
         limit: only so many problems of each benchmark, evenly spaced.
-        backend: "torch", "vllm", or "auto": vLLM where it and a GPU are there.
+        backend: "torch", "vllm", or "auto": vLLM where it and a GPU are there; or a `one_engine`
+            of these, for several models.
         out: folder that keeps the answers; what is there already is not sampled again.
 
     Raises:
@@ -105,15 +113,26 @@ def evaluate(
                 f"evaluation of {name}: max_completion_length = {how.max_completion_length}, but"
                 f" {located.name} has {most} positions; allowed: at most {most}"
             )
-    with closing(Answers(located, prompting or Prompting(), seed, backend)) as answers:
+    rows = max(len(asked[name]) * how.samples for name, (_, how) in plans.items())
+    with one_engine(backend) as engine:
+        answers = Answers(located, prompting or Prompting(), seed, engine, rows)
         for name, (label, how) in plans.items():
             problems, kept = without_training_examples(name, asked[name], located), None
             if out is not None:
                 settings = answers.settings(problems, how) | {"limit": limit}
                 kept = Kept(Path(out) / name.replace(":", "-"), settings)
-            tables.append(sampled(answers, name, problems, how, kept).assign(protocol=label))
+            rows = sampled(answers, name, problems, how, kept)
+            tables.append(rows.assign(protocol=_labels(label, how, rows)))
     checkpoint = "as given" if located.step is None else f"step {located.step}"
     return Report(pd.concat(tables, ignore_index=True).assign(checkpoint=checkpoint))
+
+
+def _labels(label: str, how: Protocol, rows: pd.DataFrame) -> str | pd.Series:
+    """The protocol's label, of each row that was computed in another precision with that one."""
+    if "dtype" not in rows:
+        return label
+    others = label + "; " + rows["dtype"] + " on a CPU"
+    return others.where(rows["dtype"] != how.dtype, label)
 
 
 def side_by_side(reports: Mapping[str, Any]) -> pd.DataFrame:
@@ -122,16 +141,28 @@ def side_by_side(reports: Mapping[str, Any]) -> pd.DataFrame:
     return tables.reset_index("model").reset_index(drop=True)
 
 
-def rescore(records: pd.DataFrame, grader: Callable[[str, str], bool] | None = None) -> Report:
+def rescore(
+    records: pd.DataFrame, grader: Callable[[str, str], bool] | str | None = None
+) -> Report:
     """Grade stored answers again, without the model.
 
     Args:
         records: `Report.records`, or the same read from parquet.
         grader: a function of (response, gold) like `onerl.verifier.verify`, which replaces the
-            verdicts alone; None: our verifier.
+            verdicts alone; None: our verifier; "minerva": ours, but a number within a relative 1e-4
+            of the answer of a Minerva problem is right, as in the paper's evaluation.
+
+    Raises:
+        ValueError: there is no grader of that name.
     """
+    if isinstance(grader, str):
+        choose("grader", grader, NAMED)
     ours = graded(records)
     if grader is None:
         return Report(ours)
     pairs = zip(records["text"], records["gold"], strict=True)
+    if isinstance(grader, str):
+        of = records["benchmark"] == NAMED[grader]
+        close = [applies and near(*pair) for applies, pair in zip(of, pairs, strict=True)]
+        return Report(ours.assign(correct=ours["correct"] | np.array(close, bool)))
     return Report(ours.assign(correct=[bool(grader(text, gold)) for text, gold in pairs]))

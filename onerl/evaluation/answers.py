@@ -26,9 +26,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from onerl.evaluation.engine import SAY_EVERY, Engine, seen
 from onerl.evaluation.protocols import Protocol
 from onerl.models import Located, prompt_format
-from onerl.parameters import read_yaml, watched
+from onerl.parameters import read_yaml
 from onerl.problems import Problem, benchmark, examples
 from onerl.problems.benchmarks import SELECTION_SETS
 from onerl.problems.prompts import after_example, prompt_for, prompt_sha256
@@ -39,7 +40,6 @@ from onerl.world import EMBEDDED, World
 
 BATCH = 256  # rollouts sampled, graded and kept together
 BATCH_TOKENS = 2**20  # the most that they may be, together
-SAY_EVERY = 10  # seconds between two lines of progress
 SETTINGS = "settings.json"
 CLEAR = "delete the folder, or choose another one for out"
 LAST_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
@@ -95,8 +95,7 @@ def sampled(
     done = {problem for part in parts for problem in part["problem"]}
     order = {problem.id: place for place, problem in enumerate(problems)}
     waiting = [problem for problem in problems if problem.id not in done]
-    fit = min(BATCH, BATCH_TOKENS // how.max_completion_length)
-    size = max(1, fit // how.samples)
+    size = answers.problems_at_once(how, waiting)
     said = time.monotonic()
     for start in range(0, len(waiting), size):
         batch = waiting[start : start + size]
@@ -104,9 +103,7 @@ def sampled(
         if kept is not None:
             kept.add(f"from-{order[batch[0].id]:05d}.parquet", rows)
         parts.append(rows)
-        # not into the outputs of a notebook that nobody looks at
-        seen = watched() or "ipykernel" not in sys.modules
-        if seen and time.monotonic() - said > SAY_EVERY:
+        if seen() and time.monotonic() - said > SAY_EVERY:
             said = time.monotonic()
             reached = f"{name}: {order[batch[-1].id] + 1} of {len(problems)} problems"
             print(reached, file=sys.stderr, flush=True)
@@ -155,12 +152,16 @@ def without_training_examples(name: str, problems: list[Problem], model: Located
 
 
 class Answers:
-    """Samples answers; the model is loaded when the first one is needed."""
+    """Samples answers; the model is loaded when the first one is needed.
 
-    def __init__(self, model: Located, prompting: Prompting, seed: int, backend: str):
-        self.model, self.prompting, self.seed, self.backend = model, prompting, seed, backend
+    `rows` is the most answers that a benchmark needs.
+    """
+
+    def __init__(self, model: Located, prompting: Prompting, seed: int, engine: Engine, rows: int):
+        self.model, self.prompting, self.seed = model, prompting, seed
+        self.engine, self.rows = engine, rows
         self.format = prompt_format(prompting.prompt, model)
-        self.sampler = None
+        self.sampler = self.dtype = self.precision = None
 
     def settings(self, problems: list[Problem], how: Protocol) -> dict[str, Any]:
         """What the answers depend on: sums of the inputs, and how they are sampled."""
@@ -173,35 +174,42 @@ class Answers:
             "prefix": self.prompting.prefix,
             "demonstration": self.prompting.demonstration and [*self.prompting.demonstration],
             "seed": self.seed,
-            **{key: value for key, value in asdict(how).items() if key != "name"},
+            **{key: value for key, value in asdict(how).items() if key not in ("name", "dtype")},
+            **({} if how.dtype == "auto" else {"dtype": how.dtype}),  # so that older ones are read
         }
 
-    def _load(self) -> None:
+    def problems_at_once(self, how: Protocol, waiting: list[Problem]) -> int:
+        """Problems of a call: all that wait, where vLLM has to share its slots among them."""
+        if waiting and self.engine.takes_all(self.model):
+            return len(waiting)
+        return max(1, min(BATCH, BATCH_TOKENS // how.max_completion_length) // how.samples)
+
+    def _load(self, dtype: str) -> None:
         from transformers.utils import logging
 
-        from onerl.rollouts.backends import sampler_for
-
+        if self.dtype == dtype:
+            return
         logging.disable_progress_bar()
         if self.format != "world":  # whose answers are plain numbers
             warm()
-        self.sampler = sampler_for(self.backend, self.model)
+        precision = self.engine.computes_in(self.model, dtype)
+        if precision != self.precision:  # another benchmark may be computed in another one
+            self.sampler = None  # its memory is free before the next takes it
+            self.sampler = self.engine.sampler(self.model, dtype, self.rows)
+        self.dtype, self.precision = dtype, precision
 
     def _prompt(self, question: str) -> str:
+        question = question.strip()  # as the paper's evaluation does
         if self.prompting.demonstration is not None:
             question = after_example(question, *self.prompting.demonstration, self.format)
         tokenizer = self.model.tokenizer if self.format == "chat" else None
         return prompt_for(question, self.format, "eval", tokenizer)
 
-    def close(self) -> None:
-        if self.sampler is not None:
-            self.sampler.close()
-
     def sample(self, name: str, problems: list[Problem], protocol: Protocol) -> pd.DataFrame:
         """One row per sampled answer, not graded yet. `token_ids` are without a forced opening."""
         from onerl.rollouts.draws import stream_seed
 
-        if self.sampler is None:
-            self._load()
+        self._load(protocol.dtype)
         tokenizer, prefix = self.model.tokenizer, self.prompting.prefix
         prompts = [self._prompt(problem.question) for problem in problems]
         encode = partial(tokenizer.encode, add_special_tokens=False)
@@ -237,6 +245,7 @@ class Answers:
                 "tokens": forced + len(ids),
                 "token_ids": np.array(ids, dtype=np.int32),
                 "finish": rollout.finish,
+                **({} if protocol.dtype == "auto" else {"dtype": self.precision}),
             }
             rows.append(row)
         return pd.DataFrame(rows).astype({"level": "Int64"})

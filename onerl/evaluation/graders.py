@@ -12,17 +12,46 @@ the paper uses in its Table 15.
 
 from __future__ import annotations
 
+from cmath import isclose, isfinite
+
 import pandas as pd
 
 from onerl.estimates import METRICS
 from onerl.evaluation.report import Report, paired_difference
-from onerl.verifier import grade_many
+from onerl.verifier import extract_answer, grade_many, numeric
+from onerl.verifier.expression import parse
 from onerl.verifier.paper.evaluation import TOLERANCE, extract, paper_eval_grader, strip
 from onerl.verifier.paper.training import paper_train_grader
+from onerl.verifier.tokens import UnreadableError, tokenise
 
 OURS, TRAINING, EVALUATION = "ours", "paper, training", "paper, evaluation"
 GRADERS = (OURS, TRAINING, EVALUATION)
 AGREE = "all agree"
+NAMED = {"minerva": "minerva_math"}
+"""Benchmark by the name of a grader that is for its answers alone, for `onerl.rescore`."""
+
+
+def near(response: str, gold: str) -> bool:
+    """Whether the boxed answer and the gold are numbers within a relative 1e-4 of each other.
+
+    That is how the paper's evaluation takes numbers; its other liberties, a hundredth and a
+    hundredfold of the answer, are not taken here.
+    """
+    answer = extract_answer(response)
+    values = [_value(strip(text, keep_units=True)) for text in (answer or "", gold)]
+    return None not in values and isclose(*values, rel_tol=TOLERANCE)
+
+
+def _value(text: str) -> complex | None:
+    """The number that a text is, in Python's writing or in LaTeX's."""
+    try:
+        value = complex(float(text.replace(",", "")))
+    except ValueError:
+        try:
+            value = numeric.numeric(parse(tokenise(text, group_digits=True)), {})
+        except (UnreadableError, numeric.NoValueError, RecursionError, OverflowError, KeyError):
+            return None
+    return value if isfinite(value) else None
 
 
 def graded(records: pd.DataFrame) -> pd.DataFrame:

@@ -1,11 +1,13 @@
 """How a benchmark is sampled, by name: the first thing that two evaluations differ in.
 
-    paper      greedy, and avg@8 at T = 0.6 for AIME and AMC; 3,072 tokens (appendix B.3, B.5)
+    paper      greedy, and avg@8 at T = 0.6 for AIME and AMC; 3,072 tokens (appendix B.3, B.5);
+               float16, which its vLLM (0.6.3) made of weights stored in float32
     r1         T = 0.6, top_p 0.95, avg@16, and avg@64 for AIME and AMC; 8,192 tokens (appendix B.5)
     r1-32k     the same with 32,768 tokens
     world      the embedded world: greedy, 96 tokens (ours); world-sampled: avg@2 at T = 1.0, the
                temperature of its training
-    ours       sets whose protocol is not published or that are ours: greedy, 3,072 tokens
+    ours       sets whose protocol is not published or that are ours: greedy, 3,072 tokens; those
+               that stand beside the paper's (ARC, dsr-selection) in its float16
 
 Not covered: the prompt, which goes with the model (`onerl.problems.prompts`); the grading, which
 is the verifier's under every protocol; and three quirks of the paper's evaluation, which stops at
@@ -17,10 +19,12 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral, Real
+from typing import Any
 
-from onerl.parameters import nearest
+from onerl.parameters import choose, nearest
 
 MOST_SAMPLES, HOTTEST = 2**16, 10.0
+DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,9 @@ class Protocol:
 
     samples: answers to each problem. temperature: 0 is greedy. max_completion_length: tokens of
     the longest answer. top_p: the nucleus; 1 is all of the distribution. name: of `PROTOCOLS`,
-    where the unset fields come from; None: each benchmark's own.
+    where the unset fields come from; None: each benchmark's own. dtype: of `DTYPES`, what the
+    weights are computed in; "auto": what they are stored in. torch on a CPU keeps float32 where
+    another is named, and the label of its answers says so.
     """
 
     samples: int | None = None
@@ -37,26 +43,32 @@ class Protocol:
     max_completion_length: int | None = None
     top_p: float | None = None
     name: str | None = None
+    dtype: str | None = None
 
 
 ONE_ANSWER = ("math500", "minerva_math", "olympiadbench")
 SMALL_SETS = ("aime24", "aime25", "amc23")  # averaged over samples: they have 30 to 40 problems
 
 
-def _sets(large: Protocol, small: Protocol) -> dict[str, Protocol]:
+def _sets(large: Any, small: Any) -> dict[str, Any]:
     return dict.fromkeys(ONE_ANSWER, large) | dict.fromkeys(SMALL_SETS, small)
 
 
-_GREEDY = Protocol(1, 0.0, 3072, 1.0)
+_GREEDY = Protocol(1, 0.0, 3072, 1.0, dtype="auto")
+_WORLD = Protocol(1, 0.0, 96, 1.0, dtype="auto")
+_PAPER = replace(_GREEDY, dtype="float16")
+_R1 = Protocol(16, 0.6, 8192, 0.95, dtype="float16")
 PROTOCOLS: dict[str, dict[str, Protocol]] = {
-    "paper": _sets(_GREEDY, Protocol(8, 0.6, 3072, 1.0)),
-    "r1": _sets(Protocol(16, 0.6, 8192, 0.95), Protocol(64, 0.6, 8192, 0.95)),
-    "r1-32k": _sets(Protocol(16, 0.6, 32768, 0.95), Protocol(64, 0.6, 32768, 0.95)),
-    "world": dict.fromkeys(("world", "world-unseen", "world-selection"), Protocol(1, 0.0, 96, 1.0))
-    | {"world-sampled": Protocol(2, 1.0, 96, 1.0)},
-    "ours": dict.fromkeys(
-        ("arc_easy", "arc_challenge", "clean-arithmetic", "dsr-selection"), _GREEDY
-    ),
+    "paper": _sets(_PAPER, replace(_PAPER, samples=8, temperature=0.6)),
+    "r1": _sets(_R1, replace(_R1, samples=64)),
+    "r1-32k": {
+        name: replace(_R1, samples=samples, max_completion_length=32768)
+        for name, samples in _sets(16, 64).items()
+    },
+    "world": dict.fromkeys(("world", "world-unseen", "world-selection"), _WORLD)
+    | {"world-sampled": replace(_WORLD, samples=2, temperature=1.0)},
+    "ours": dict.fromkeys(("arc_easy", "arc_challenge", "dsr-selection"), _PAPER)
+    | {"clean-arithmetic": _GREEDY},
 }
 """Protocol by name and benchmark; a name with a colon goes by what stands before it."""
 
@@ -91,6 +103,7 @@ def protocol_for(
         )
     published = PROTOCOLS[label].get(known, _GREEDY)
     protocol = replace(published, **{k: v for k, v in given.items() if v is not None})
+    choose("dtype", protocol.dtype, DTYPES)
     _check(benchmark, protocol)
     differ = [f"{k} {v}" for k, v in asdict(protocol).items() if v != getattr(published, k)]
     return "; ".join(filter(None, [label, ", ".join(differ)])), protocol

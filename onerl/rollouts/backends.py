@@ -37,27 +37,58 @@ def backend_for(backend: str, model: str | Path | Located) -> str:
     return backend
 
 
-def sampler_for(backend: str, model: str | Path | Located) -> Sampler:
-    """The sampler that evaluates the weights of a model, in the precision they are stored in.
+def evaluation_backend(backend: str, model: str | Path | Located) -> str:
+    """What samples an evaluation: "torch" or "vllm".
+
+    Raises:
+        ValueError: another backend, or one that is not installed.
+    """
+    if backend not in ("auto", "torch", "vllm"):
+        raise ValueError(f"backend = {backend!r}: evaluation allows auto, torch and vllm")
+    return backend_for(backend, model)
+
+
+def computed_in(backend: str, model: Located, dtype: str) -> str:
+    """The precision that an evaluation computes in, where `dtype` is asked for.
+
+    "auto" is the one that the weights are stored in. torch on a CPU keeps float32 in place of
+    another that is named: half precision is slow there, and not that of a GPU either.
+    """
+    if dtype == "auto":
+        from transformers import AutoConfig
+
+        stored = AutoConfig.from_pretrained(model.files, trust_remote_code=False).dtype
+        return str(stored or torch.float32).removeprefix("torch.")
+    on_cpu = evaluation_backend(backend, model) == "torch" and not torch.cuda.is_available()
+    return "float32" if on_cpu else dtype
+
+
+def sampler_for(
+    backend: str, model: str | Path | Located, dtype: str = "auto", rows: int | None = None
+) -> Sampler:
+    """The sampler that evaluates the weights of a model.
+
+    Args:
+        dtype: what it computes in (`computed_in`).
+        rows: the most rollouts that a call will ask for; None: not known.
 
     Raises:
         ValueError: another backend, one that is not installed or does not suit the model, or a
             model that is not whole.
     """
-    if backend not in ("auto", "torch", "vllm"):
-        raise ValueError(f"backend = {backend!r}: evaluation allows auto, torch and vllm")
-    model = locate(model)
-    if backend_for(backend, model) == "torch":
+    model, backend = locate(model), evaluation_backend(backend, model)
+    if backend == "torch":
         loaded = load(model.files)
+        if dtype != "auto":
+            loaded = loaded.to(getattr(torch, computed_in(backend, model, dtype)))
         return SharedPromptSampler(loaded.to("cuda" if torch.cuda.is_available() else "cpu").eval())
     check_model(model.files)
     from accelerate import Accelerator
-    from transformers import AutoConfig
 
     from onerl.rollouts.vllm import VllmSampler
 
-    stored = AutoConfig.from_pretrained(model.files, trust_remote_code=False).dtype or torch.float32
-    return VllmSampler(str(model.files), Accelerator(), dtype=str(stored).removeprefix("torch."))
+    precision = computed_in(backend, model, dtype)
+    return VllmSampler(str(model.files), Accelerator(), dtype=precision, rows=rows)
 
 
 def sample_rows(

@@ -123,7 +123,8 @@ class Run:
     ) -> dict[int, Any]:
         """Evaluate checkpoints, and keep the answers in the run's folder.
 
-        What is there already is not sampled again, whoever asked for it: a notebook, a sweep.
+        What is there already is not sampled again, whoever asked for it: a notebook, a sweep. A
+        vLLM engine starts once for all of them.
 
         Args:
             steps: "last", "all" (the base model, step 0, among them), a step, or several.
@@ -144,15 +145,18 @@ class Run:
         longest = onerl.Protocol(max_completion_length=recipe.max_completion_length)
         files.remove_partial(self.path / "evaluations")
         reports = {}
-        for step in self._asked(steps):
-            if damaged := checkpoint_damage(self.path, step, contents=True):
-                raise ValueError(f"{self.path / damaged[0]} is damaged; train the run again")
-            folder, names = evaluation_folder(self, step, name), benchmarks or recipe.benchmarks
-            how = {"protocol": longest, **how}
-            reports[step] = report = onerl.evaluate((step, folders[step]), names, out=folder, **how)
-            if progress:
-                row = report.table.iloc[0]
-                print(f"step {step}: {row.benchmark} {row.metric} {row.value:.1f} %", flush=True)
+        with onerl.one_engine(how.pop("backend", "auto")) as engine:
+            for step in self._asked(steps):
+                if damaged := checkpoint_damage(self.path, step, contents=True):
+                    raise ValueError(f"{self.path / damaged[0]} is damaged; train the run again")
+                folder, names = evaluation_folder(self, step, name), benchmarks or recipe.benchmarks
+                how = {"protocol": longest, **how, "backend": engine}
+                report = onerl.evaluate((step, folders[step]), names, out=folder, **how)
+                reports[step] = report
+                if progress:
+                    row = report.table.iloc[0]
+                    shown = f"{row.benchmark} {row.metric} {row.value:.1f} %"
+                    print(f"step {step}: {shown}", flush=True)
         return reports
 
     def _asked(self, steps: Literal["last", "all"] | int | Sequence[int]) -> list[int]:

@@ -35,6 +35,7 @@ def training_sampler(recipe: Recipe, policy: torch.nn.Module, trainer) -> Sample
         sampler = VllmServerSampler(recipe.vllm_url, trainer.accelerator)
     else:
         longest = getattr(policy.config, "max_position_embeddings", None)
+        rollouts = recipe.prompts_per_step * recipe.num_generations
         wanted = recipe.max_prompt_length + recipe.max_completion_length
         sampler = VllmSampler(
             policy.config._name_or_path,
@@ -44,6 +45,7 @@ def training_sampler(recipe: Recipe, policy: torch.nn.Module, trainer) -> Sample
             sleep=recipe.vllm_sleep,
             tensor_parallel=recipe.vllm_tensor_parallel,
             dtype="bfloat16" if trainer.args.bf16 else "float32",  # as the trainer's own passes
+            rows=rollouts // trainer.accelerator.num_processes,
         )
     trainer.add_callback(Closing(sampler))
     return sampler
