@@ -2,35 +2,23 @@ r"""Spellings of one thing folded, as text: unicode, digit groups, clock times, 
 
 What this returns means the same as what came in; `tokens` cuts it into tokens.
 """
-# tables read better wide
-# ruff: noqa: E501
 
 import re
 import unicodedata
 from functools import lru_cache
 
+from onerl.verifier import vocabulary
 from onerl.verifier.extract import closing_brace
 
 _CHARACTERS = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "﹣": "-", "×": r"\cdot ", "·": r"\cdot ", "⋅": r"\cdot ",
-    "÷": "/", "∕": "/", "⁄": "/", "∞": r"\infty ", "°": r"^{\circ}", "º": r"^{\circ}", "、": ",", "。": ".",
-    "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∉": r"\notin ", "∅": r"\emptyset ", "±": r"\pm ",
-    "∓": r"\mp ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}",
-    "∛": r"\sqrt[3]", "’": "'", "‘": "'", "′": "'", "″": "''", "“": "", "”": "", '"': "", "⟨": r"\langle ",
-    "⟩": r"\rangle ", "│": "|", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
-    "Ω": r"\Omega ", "Å": r"\AA ", "¢": r"\text{ cents}", "∀": r"\forall ", "→": r"\to ", "⇒": r"\implies ",
-    "∫": r"\int ", "∑": r"\sum ", "∏": r"\prod ", "\u00b5": r"\mu ", "⊙": r"\odot ",
-}  # fmt: skip
-_GREEK = r"alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho"
-_CHARACTERS |= {chr(0x3B1 + at): rf"\{name} " for at, name in enumerate(_GREEK.split())}
-_GREEK = "sigma tau upsilon phi chi psi omega"
-_CHARACTERS |= {chr(0x3C3 + at): rf"\{name} " for at, name in enumerate(_GREEK.split())}
+    character: name + " " if name[-1].isalpha() else name
+    for character, name in vocabulary.names("characters").items()
+    if not character.isascii()
+} | dict.fromkeys('“”"', "")
+_FOLDED = str.maketrans(_CHARACTERS)
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
-_SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_SUBSCRIPT_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
+_LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _CIRCLED = re.compile("(?<=[①-⑳])(?=[①-⑳])")
 _PLAIN_ROOT = re.compile(r"√\s*(?:\(|(\d+(?:\.\d+)?|[a-z]))")
 
@@ -128,18 +116,17 @@ def clean(text: str, *, group_digits: bool) -> str:
 def _ascii(text: str) -> str:
     """Unicode as LaTeX: letters, signs, superscripts, fractions, digits of any width."""
     text = _CIRCLED.sub(",", _INVISIBLE.sub("", text))
-    text = _SUPERSCRIPT_RUN.sub(lambda run: "^{" + run[0].translate(_SUPERSCRIPTS) + "}", text)
-    text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + run[0].translate(_SUBSCRIPTS) + "}", text)
+    text = _RAISED.sub(lambda run: "^{" + _compatible(run[0]) + "}", text)
+    text = _LOWERED.sub(lambda run: "_{" + _compatible(run[0]) + "}", text)
     text = _PLAIN_ROOT.sub(lambda m: r"\sqrt{" + m[1] + "}" if m[1] else "sqrt(", text)
-    out = []
-    for character in text:
-        folded = _CHARACTERS.get(character)
-        if folded is None and ord(character) > 127:
-            folded = unicodedata.normalize("NFKC", character)
-            if "⁄" in folded:  # one half, in one character
-                folded = r"\frac{" + folded.replace("⁄", "}{") + "}"
-        out.append(character if folded is None else folded)
-    return "".join(out)
+    text = text.translate(_FOLDED)
+    return text if text.isascii() else "".join(map(_compatible, text))
+
+
+def _compatible(text: str) -> str:
+    """Characters as the plain ones that they stand for: ² as 2, ½ as a fraction."""
+    plain = unicodedata.normalize("NFKC", text).replace("−", "-")
+    return r"\frac{" + plain.replace("⁄", "}{") + "}" if "⁄" in plain else plain
 
 
 def _ungroup(match: re.Match) -> str:
