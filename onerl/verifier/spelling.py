@@ -125,7 +125,7 @@ def _ascii(text: str) -> str:
 
 def _compatible(text: str) -> str:
     """Characters as the plain ones that they stand for: ² as 2, ½ as a fraction."""
-    plain = unicodedata.normalize("NFKC", text).replace("−", "-")
+    plain = unicodedata.normalize("NFKC", text)
     return r"\frac{" + plain.replace("⁄", "}{") + "}" if "⁄" in plain else plain
 
 
