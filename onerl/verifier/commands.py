@@ -5,8 +5,9 @@ r"""What the commands of an expression mean: fractions, roots, functions, sums, 
 
 import re
 from fractions import Fraction
+from itertools import pairwise
 
-from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell
+from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, depths, spell
 
 _UNARY = FUNCTIONS - {"sqrt", "log", "log10", "ln", "max", "min", "gcd", "lcm"}
 _BASES = {"log": None, "log10": ("num", Fraction(10), None), "ln": ("const", "e")}
@@ -19,12 +20,8 @@ _DERIVATIVE = re.compile(r"d (?:\^ ([1-4]) )?(\S+)")
 
 def matching(tokens: list[Token], start: int) -> int:
     """Index of the bracket that closes the one at `start`, or -1."""
-    depth = 0
-    for index in range(start, len(tokens)):
-        depth += (tokens[index].kind == "open") - (tokens[index].kind == "close")
-        if depth == 0:
-            return index
-    return -1
+    behind = enumerate(depths(tokens[start:]), start)
+    return next((at for at, depth in behind if depth == 0), -1)
 
 
 def _with_bound(tree: tuple, name: str, bound: str) -> tuple:
@@ -108,14 +105,12 @@ class Commands:
 
     def _integrand(self) -> tuple[tuple, str]:
         """(body, variable) of what stands before dx."""
-        depth = 0
-        for at in range(self.position, len(self.tokens) - 1):
-            token, after = self.tokens[at], self.tokens[at + 1]
-            depth += (token.kind == "open") - (token.kind == "close")
+        rest = self.tokens[self.position :]
+        behind = zip(depths(rest[:-1]), pairwise(rest), strict=True)
+        for at, (depth, (token, after)) in enumerate(behind):
             if depth == 0 and token.text == "d" and after.kind == "letter":
-                body = self.tokens[self.position : at]
-                self.position = at + 2
-                return self.parsed(body or [Token("num", "1")]), after.text
+                self.position += at + 2
+                return self.parsed(rest[:at] or [Token("num", "1")]), after.text
         raise UnreadableError("\\int")
 
     def _root(self) -> tuple:

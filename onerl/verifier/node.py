@@ -8,7 +8,7 @@ from itertools import zip_longest
 
 from onerl.verifier import units
 from onerl.verifier.expression import parse
-from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell
+from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, depths, spell
 
 
 @dataclass
@@ -87,9 +87,7 @@ def is_name(tokens: list[Token]) -> bool:
     if not tokens or tokens[0].kind == "num":
         return False
     numbered = any(token.text == "_" for token in tokens)
-    depth = 0
-    for token, after in zip_longest(tokens, tokens[1:]):
-        depth += (token.kind == "open") - (token.kind == "close")
+    for token, after, depth in zip_longest(tokens, tokens[1:], depths(tokens)):
         if token.text == "^" and (after is None or after.text not in "'{*"):
             return False
         simple = token.kind in _NAMING or token.text in _IN_NAMES
@@ -107,9 +105,7 @@ def is_call(tokens: list[Token]) -> bool:
 
 def is_label(tokens: list[Token]) -> bool:
     r"""Whether the tokens name what a gold answer is of: \frac{AB}{CD}, A^{-1}, \cos\theta."""
-    depth = 0
-    for token in tokens:
-        depth += (token.kind == "open") - (token.kind == "close")
-        if token.kind not in _NAMING and token.text not in _IN_LABELS and not depth:
-            return False
-    return bool(tokens)
+    return bool(tokens) and all(
+        depth or token.kind in _NAMING or token.text in _IN_LABELS
+        for token, depth in zip(tokens, depths(tokens), strict=True)
+    )

@@ -48,11 +48,10 @@ def _is_text(tokens: list[Token]) -> bool:
     """Words and no mathematics: not -\\text{Var}(X), which is an expression."""
     if not any(token.kind == "word" for token in tokens) or tokens[0].text == "-":
         return False
-    for at, token in enumerate(tokens):
-        call = token.text == "(" and all(t.kind != "word" for t in tokens[at + 1 : at + 2])
-        if call or not (token.kind in _SAID or token.text in "-:.,;'()"):
-            return False
-    return True
+    said = all(token.kind in _SAID or token.text in "-:.,;'()" for token in tokens)
+    after = [*(token.kind for token in tokens[1:]), ""]
+    pairs = zip(tokens, after, strict=True)
+    return said and all(token.text != "(" or kind == "word" for token, kind in pairs)
 
 
 def _unit_words(tokens: list[Token]) -> tuple[list[Token], list[str]]:

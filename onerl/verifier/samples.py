@@ -24,27 +24,22 @@ class Samples:
 
     def __init__(self, *trees: tuple):
         self.names = sorted(frozenset().union(*map(variables, trees)))
-        self.whole = any(contains(tree, _WHOLE) for tree in trees)
-        counted = any(contains(tree, _COUNTED) for tree in trees)
+        counted, self.whole, branched, signed = (
+            any(contains(tree, kinds) for tree in trees)
+            for kinds in (_COUNTED, _WHOLE, _BRANCHED, frozenset(("abs",)))
+        )
         self.only_whole = counted or (self.whole and set(self.names) <= _COUNTERS)
-        branched = any(contains(tree, _BRANCHED) for tree in trees)
-        signed = any(contains(tree, frozenset(("abs",))) for tree in trees)
-        free = {n for n in self.names if n in _UNKNOWNS}
-        self.positive = set(self.names) - free if branched and not signed else set()
-        if len(self.names) < 2:
-            self.positive = set()
+        quantities = branched and not signed and len(self.names) > 1
+        self.positive = set(self.names) - _UNKNOWNS if quantities else set()
         self.scale = max(2.0, *map(_largest, trees))
 
     def __iter__(self):
         if not self.names:
             yield {}
             return
-        if self.whole:
-            for salt in range(_TRIED if self.only_whole else 4):
-                yield {n: complex(mixed(n, salt) % (4 + salt % 9)) + 1 for n in self.names}
-            if self.only_whole:
-                return
-        for salt in range(_TRIED):
+        for salt in range(self.whole * (_TRIED if self.only_whole else 4)):
+            yield {n: complex(mixed(n, salt) % (4 + salt % 9)) + 1 for n in self.names}
+        for salt in range(0 if self.only_whole else _TRIED):
             yield {name: self._at(name, salt) for name in self.names}
 
     def _at(self, name: str, salt: int) -> complex:
@@ -55,15 +50,14 @@ class Samples:
         negative = salt >= 2 and mixed(name, salt) % 97 % 2 and name not in self.positive
         return complex(-size * scale if negative else size * scale)
 
-    def pairs(self, first: tuple, second: tuple, field=None, convert=None):
+    def pairs(self, first: tuple, second: tuple, field=FloatField, convert=complex):
         """(value, value) of two trees at up to `_WANTED` points where both have one.
 
         A last pair of None says that there is no such point, though one side has values.
         """
-        field = field or FloatField
         found, one_sided = 0, 0
         for point in self:
-            at = {n: convert(v) for n, v in point.items()} if convert else point
+            at = {name: convert(value) for name, value in point.items()}
             left, right = _value(first, at, field), _value(second, at, field)
             if left is None or right is None:
                 one_sided += left is not right

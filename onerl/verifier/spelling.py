@@ -10,12 +10,11 @@ from functools import lru_cache
 from onerl.verifier import vocabulary
 from onerl.verifier.extract import closing_brace
 
-_CHARACTERS = {
-    character: name + " " if name[-1].isalpha() else name
+_FOLDED = {
+    ord(character): name + " " if name[-1].isalpha() else name
     for character, name in vocabulary.names("characters").items()
     if not character.isascii()
-} | dict.fromkeys('“”"', "")
-_FOLDED = str.maketrans(_CHARACTERS)
+} | dict.fromkeys(map(ord, '“”"'), "")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
@@ -24,9 +23,10 @@ _PLAIN_ROOT = re.compile(r"√\s*(?:\(|(\d+(?:\.\d+)?|[a-z]))")
 
 # Digits grouped by a mark that can only be a thousands separator, and by one that could be a list.
 _SURE_GROUPS = re.compile(
-    r"(?<![\d.])(\d{1,3})((?:(?:,\s?\\!\s?|\{\s?,\s?\}\s?|\\,\s?|\\!\s?|\\ )\d{3})+)(?![\d])"
+    r"(?<![\d.])\d{1,3}(?:(?:,\s?\\!\s?|\{\s?,\s?\}\s?|\\,\s?|\\!\s?|\\ )\d{3})+(?!\d)"
 )
-_MAYBE_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,])")
+_MAYBE_GROUPS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+)(?![\d,])")
+_APOSTROPHES = re.compile(r"(?<![\d.'])\d{1,3}(?:'\d{3})+(?![\d'])")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 _CLOCK = re.compile(
     r"(:\d\d)\s*\\?,?\s*(?:\\(?:text|mathrm)\s*\{\s*([ap])\.?\s?m\b\.?\s*\}|([ap])\.?\s?m\b\.?)",
@@ -50,9 +50,6 @@ _LONE_CELL = re.compile(
 _HYPHEN = re.compile(
     r"(?i)(?<=ty)-(?=[a-z])|(?<=[a-z]{3})-(?=(?:hal(?:f|ves)|thirds?|[a-z]+ths?|quarters?|years?)\b)"
 )
-_APOSTROPHES = re.compile(r"(?<![\d.'])(\d{1,3}(?:'\d{3})+)(?![\d'])")
-
-
 _WRAPPED = frozenset("$\\{*_`'\"“")
 
 
@@ -93,24 +90,20 @@ def _unwrapped(text: str) -> str:
 
 def clean(text: str, *, group_digits: bool) -> str:
     """Spelling folded, before tokens are cut. `group_digits` reads "1,234" and "1 234" as one."""
-    if any(ord(character) > 127 for character in text):
+    if not text.isascii():
         text = _ascii(text)
     if "\\\\" in text and "\\begin" not in text.replace("\\\\begin", ""):
         text = _DOUBLED.sub(r"\\", text)
     elif "\\\\begin" in text:
         text = text.replace("\\\\\\\\", "\0").replace("\\\\", "\\").replace("\0", "\\\\")
-    text = _CHOSEN.sub(
-        r"\\binom{\1}{\2}", strip_wrapping(text).replace("\\quad", "\\quad ").replace("{:}", ":")
-    )
+    text = strip_wrapping(text).replace("\\quad", "\\quad ").replace("{:}", ":")
+    text = _CHOSEN.sub(r"\\binom{\1}{\2}", text)
     text = _CLOCK.sub(lambda m: rf"{m[1]} \text{{{m[2] or m[3]}m}}", text)
-    if "'" in text:
-        text = _APOSTROPHES.sub(lambda group: group[0].replace("'", ""), text)
+    text = _APOSTROPHES.sub(_ungrouped, text)
     text = _HYPHEN.sub(" ", _ORDINAL.sub("", _DEGREE.sub(r"^{\\circ}", text)))
     text = _CURRENCY.sub("", _MODULE.sub("", text))
-    text = _SURE_GROUPS.sub(_ungroup, text)
-    if group_digits:
-        text = _MAYBE_GROUPS.sub(_ungroup_outside_brackets, text)
-    return text
+    text = _SURE_GROUPS.sub(_ungrouped, text)
+    return _MAYBE_GROUPS.sub(_ungrouped_outside_brackets, text) if group_digits else text
 
 
 def _ascii(text: str) -> str:
@@ -129,12 +122,12 @@ def _compatible(text: str) -> str:
     return r"\frac{" + plain.replace("⁄", "}{") + "}" if "⁄" in plain else plain
 
 
-def _ungroup(match: re.Match) -> str:
-    return match[1] + re.sub(r"\D", "", match[2])
+def _ungrouped(match: re.Match) -> str:
+    return re.sub(r"\D", "", match[0])
 
 
-def _ungroup_outside_brackets(match: re.Match) -> str:
+def _ungrouped_outside_brackets(match: re.Match) -> str:
     """(12,102) is a point or an interval; 12,102 may be a number."""
     before = match.string[: match.start()]
     inside = sum(before.count(c) for c in "([") > sum(before.count(c) for c in ")]")
-    return match[0] if inside or before.rstrip().endswith("\\{") else _ungroup(match)
+    return match[0] if inside or before.rstrip().endswith("\\{") else _ungrouped(match)

@@ -7,7 +7,9 @@ tokens.
 # word lists read better as words
 # ruff: noqa: SIM905
 
+import itertools
 import re
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from onerl.verifier import units, vocabulary
@@ -78,12 +80,14 @@ def tokenise(text: str, *, group_digits: bool = True) -> list[Token]:
     """The tokens of an answer. Raises UnreadableError."""
     tokens: list[Token] = []
     _lex(clean(text, group_digits=group_digits), tokens, 0)
-    depth = 0
-    for token in tokens:
-        depth += (token.kind == "open") - (token.kind == "close")
-        if depth > MAX_DEPTH:
-            raise UnreadableError("nested too deeply")
+    if max(depths(tokens), default=0) > MAX_DEPTH:
+        raise UnreadableError("nested too deeply")
     return _fold_units(tokens)
+
+
+def depths(tokens: list[Token]) -> Iterator[int]:
+    """How many brackets are open behind each token."""
+    return itertools.accumulate((t.kind == "open") - (t.kind == "close") for t in tokens)
 
 
 def _lex(text: str, out: list[Token], nesting: int, *, said: bool = False) -> None:
@@ -131,16 +135,13 @@ def _command(name: str, text: str, position: int, out: list, space: bool, nestin
         return position + (name in ("left", "right") and text.startswith(".", position))
     group = _GROUP.match(text, position)
     close = closing_brace(text, group.end() - 1) if group else -1
-    if close > 0:
-        apart = space or len(group[0]) > 1
-        if _group(name, text[group.end() : close], out, apart, nesting):
-            arrays = name == "begin" and out[-1].text in _ARRAYS
-            columns = _COLUMNS.match(text, close + 1) if arrays else None
-            return columns.end() if columns else close + 1
-    if name in ("dot", "ddot") and close < 0:
-        letter = _LETTER.match(text, position)
-        if letter and _group(name, letter[1], out, space, nesting):
-            return letter.end()
+    letter = _LETTER.match(text, position) if name in ("dot", "ddot") and close < 0 else None
+    content = text[group.end() : close] if close > 0 else letter and letter[1]
+    apart = space or (close > 0 and len(group[0]) > 1)
+    if content is not None and _group(name, content, out, apart, nesting):
+        arrays = name == "begin" and out[-1].text in _ARRAYS
+        columns = _COLUMNS.match(text, close + 1) if arrays else None
+        return (columns or letter).end() if columns or letter else close + 1
     if name == "not":  # negates the sign that follows
         negated = _NEGATED.match(text, position)
         sign = negated and (_COMMANDS.get(negated[1], negated[1]) or negated[2])
@@ -242,19 +243,17 @@ def _fold_units(tokens: list[Token]) -> list[Token]:
         texts = [t.text for t in tokens[index + 1 : index + 7]]
         kinds = [t.kind for t in tokens[index + 1 : index + 7]]
         units_of = texts[:1] + texts[2:4] + texts[5:] == ["{", "}", "{", "}"]
-        measured = last is not None and _measures(last)
-        if token.text == "frac" and last is not None and units_of and all(
+        if token.text == "frac" and last and units_of and all(
             (kind in ("unit", "word") or (kind == "letter" and token.space)) and units.is_unit(text)
             for kind, text in ((kinds[1], texts[1]), (kinds[4], texts[4]))
         ):  # fmt: skip
             out += [Token("unit", texts[1], True), Token("unit", "/"), Token("unit", texts[4])]
             index += 6
-        elif token.text == "\\mu" and measured and kinds[:1] in (["unit"], ["letter"]):
-            if kinds == ["letter"] and texts[0] not in "msgFAV":
-                out.append(token)
-            else:
-                out.append(Token("unit", "u" + texts[0].lower(), token.space))
-                index += 1
+        elif token.text == "\\mu" and _measures(last) and kinds[:1] in (["unit"], ["letter"]) and (
+            kinds != ["letter"] or texts[0] in "msgFAV"
+        ):  # fmt: skip
+            out.append(Token("unit", "u" + texts[0].lower(), token.space))
+            index += 1
         elif token.kind == "unit" and texts[:1] == ["_"] and "\\odot" in texts[1:3]:
             out.append(Token("unit", token.text.lower() + "sun", token.space))
             index += texts.index("\\odot") + (texts[1] == "{") + 1

@@ -5,11 +5,12 @@ factor that no number equals: "3 million" is 3000000, "24 divisors" is 24, "24 f
 """
 
 import itertools
+import re
 from fractions import Fraction
 
 from onerl.verifier import vocabulary
 from onerl.verifier.commands import matching
-from onerl.verifier.tokens import Token
+from onerl.verifier.tokens import Token, depths
 
 _SMALL, _THINGS, _KINDS = map(vocabulary.words, ("small", "things", "kinds"))
 _BEFORE, _AFTER = (_SMALL | vocabulary.words(section) for section in ("before", "after"))
@@ -33,6 +34,7 @@ _NUMERALS = _ONES | _TENS
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _PARTS = {word: at for at, word in enumerate(vocabulary.listed("parts"), 2)}
 _PARTS |= {"quarter": 4, "hundredth": 100, "thousandth": 1000, "millionth": 10**6}
+_WORD = re.compile(r"[^\W_]+")
 _SIGNS = ("negative", "minus")
 
 
@@ -80,15 +82,15 @@ def _numbers(tokens: list[Token]) -> list[Token]:
 
 def _read_number(tokens: list[Token], at: int) -> tuple[Fraction | None, int]:
     """The number that begins at a token with at least one number word, and where it ends."""
-    start, total, part = at, Fraction(0), Fraction(0)
-    last, spoken = "", False
-    first = tokens[at]
+    total, part, last = Fraction(0), Fraction(0), ""
+    start, first = at, tokens[at]
     if first.kind == "num" and "." not in first.text[-1:] and len(first.text) < 20:
         part, last, at = Fraction(first.text), "digits", at + 1
     elif _lower(first) in ("a", "an") and at + 1 < len(tokens):
         if _singular(_lower(tokens[at + 1])) not in {*_PARTS, *_SCALES, "hundred"}:
             return None, at
         part, last, at = Fraction(1), "digits", at + 1
+    begin = at
     while at < len(tokens):
         word = _lower(tokens[at])
         follows = _lower(tokens[at + 1]) if at + 1 < len(tokens) else ""
@@ -109,8 +111,8 @@ def _read_number(tokens: list[Token], at: int) -> tuple[Fraction | None, int]:
             return (total + part) / _PARTS[_singular(word)], at + 1
         else:
             break
-        spoken, at = True, at + 1
-    return (total + part, at) if spoken else (None, start)
+        at += 1
+    return (total + part, at) if at > begin else (None, start)
 
 
 def _compared(tokens: list[Token]) -> list[Token]:
@@ -129,17 +131,16 @@ def _compared(tokens: list[Token]) -> list[Token]:
 
 def without_label(tokens: list[Token]) -> list[Token]:
     """Without a leading "the answer is", "Answer:" or "all integers" before mathematics."""
-    start = 0
-    while start < len(tokens) and _may_stand(tokens[start], _BEFORE):
-        start += 1
-    if start and start < len(tokens) and tokens[start].text == ":":
-        start += 1
-    if not start or start == len(tokens) or _lower(tokens[start - 1]) in _SHADES:
+    end = len(tokens)
+    start = next((at for at in range(end) if not _may_stand(tokens[at], _BEFORE)), end)
+    label, rest = [_lower(token) for token in tokens[:start]], tokens[start:]
+    if label and rest and rest[0].text == ":":
+        label, rest = [*label, ":"], rest[1:]
+    if not label or not rest or label[-1] in _SHADES:
         return tokens
-    if _lower(tokens[start - 1]) == "of" and _lower(tokens[max(start - 2, 0)]) not in _AMOUNTS:
+    if label[-1] == "of" and not _AMOUNTS.intersection(label[-2:-1]):
         return tokens  # the square root of 9
-    rest = tokens[start:]
-    if rest[0].kind == "word" or not any(t.kind not in ("word", "sep", "letter") for t in rest):
+    if rest[0].kind == "word" or all(token.kind in ("word", "sep", "letter") for token in rest):
         return tokens  # words all the way: a text
     return rest
 
@@ -195,31 +196,26 @@ def without_remarks(tokens: list[Token]) -> tuple[list[Token], frozenset[str]]:
         if tokens[end - 1].text in ("(", ",") and end > 1:
             end -= 1
         tokens = tokens[:end]
-    while True:
-        declared = _declaration(tokens)
-        if declared is None:
-            return tokens, frozenset(names)
+    while declared := _declaration(tokens):
         name, end = declared
-        names |= {name} if _declares_whole(tokens[end:]) else set()
+        if _declares_whole(tokens[end:]):
+            names.add(name)
         tokens = tokens[:end]
+    return tokens, frozenset(names)
 
 
 def _opens(tokens: list[Token], at: int) -> bool:
-    token = tokens[at]
-    if (token.kind == "word" and token.text.lower() in _OPENERS) or token.text == "forall":
-        return True
-    if token.kind == "letter" and tokens[at - 1].text == ",":  # , k integer
-        rest = tokens[at + 1 :]
-        return bool(rest) and all(t.kind == "word" and _lower(t) in _REMARK for t in rest)
-    return False
+    token, rest = tokens[at], tokens[at + 1 :]
+    if token.kind != "letter" or tokens[at - 1].text != ",":
+        return token.text == "forall" or (token.kind == "word" and _lower(token) in _OPENERS)
+    return bool(rest) and all(t.kind == "word" and _lower(t) in _REMARK for t in rest)
 
 
 def _is_remark(rest: list[Token], answer: list[Token]) -> bool:
     """Whether what begins with an opener says only what a name of the answer stands for."""
     bound = bool(_letters(answer) & _letters(rest))
-    related, depth = False, 0
-    for token in rest:
-        depth += (token.kind == "open") - (token.kind == "close")
+    related = False
+    for token, depth in zip(rest, depths(rest), strict=True):
         related = related or (token.kind == "rel" and token.text in ("<", ">", "le", "ge", "in"))
         if token.kind == "word" and token.text.lower() not in _REMARK:
             return False
@@ -246,21 +242,17 @@ def _declaration(tokens: list[Token]) -> tuple[str, int] | None:
     at = next((i for i in range(len(texts) - 1, 0, -1) if texts[i] == "in"), 0)
     if at < 2 or tokens[at - 1].kind != "letter" or texts[at + 1 : at + 3] != ["mathbb", "{"]:
         return None
-    if matching(tokens, at + 2) != at + 4:
-        return None
-    tail = texts[at + 5 :]
-    if not set(tail) <= {"^", "_", "{", "}", "+", "*", ">", "ge", "0"}:
-        return None
+    positive = set(texts[at + 5 :]) <= {"^", "_", "{", "}", "+", "*", ">", "ge", "0"}
     before = texts[at - 2]
-    if before == "{" or before == "\\{" or (before == "(" and end == len(tokens)):
+    member = before in ("{", "\\{") or (before == "(" and end == len(tokens))
+    if matching(tokens, at + 2) != at + 4 or not positive or member:
         return None
     return texts[at - 1], at - 2 if before in (",", "(", ";") else at - 1
 
 
 def plain_text(spelling: str) -> str:
     """The words that make a text: without case, punctuation, articles and "the function is"."""
-    words = "".join(c if c.isalnum() else " " for c in spelling).split()
-    lower = [word.lower() for word in words if word.lower() != "and"]
+    lower = [word for word in map(str.lower, _WORD.findall(spelling)) if word != "and"]
     text = " ".join(lower)
     if text == "dne":
         return "does not exist"
