@@ -11,23 +11,22 @@ none of the others; it is reported at the end, with its log. Ctrl-C ends the job
 
 On this machine a job is a process with `cores // jobs` threads, or as many as its recipe says, and
 one GPU of its own where there are any. On SLURM a job is preempted and queued again without loss.
-
-Not covered: one run over several GPUs (`accelerate launch -m onerl.train`).
+One run over several GPUs is not covered (`accelerate launch -m onerl.train`).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from onerl import grids
-from onerl.grids.board import Board
 from onerl.grids.finished import collect
 from onerl.grids.grid import Grid
-from onerl.grids.pools import Local, Slurm, Task, plan
+from onerl.grids.pools import Board, Local, Slurm, Task, plan
+from onerl.parameters import choose
 from onerl.recipe import Recipe
 from onerl.runs import outputs_folder
 from onerl.runs.health import WELL
@@ -70,17 +69,17 @@ def sweep(
         SweepError: jobs failed; raised after all the others are finished.
         ValueError: an argument is not allowed, or SLURM or submitit is missing.
     """
-    if evaluate not in ("last", "all") or backend not in ("local", "slurm"):
-        raise ValueError(
-            f"evaluate = {evaluate!r}, backend = {backend!r}: allowed are last and all, local and"
-            " slurm"
-        )
+    choose("evaluate", evaluate, ("last", "all"))
+    choose("backend", backend, ("local", "slurm"))
     if not recipes:
         raise ValueError("recipes = {}: must have at least one recipe")
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs = {jobs}: must be at least 1, or None")
     folder = Path(out) if out is not None else outputs_folder()
-    named = {key if _is_key(key) else (str(key), r.seed): r for key, r in recipes.items()}
+    named = {}
+    for key, recipe in recipes.items():
+        arm_and_seed = isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], int)
+        named[key if arm_and_seed else (str(key), recipe.seed)] = recipe
     tasks = plan(named, folder, evaluate, limit)
     board = Board(tasks)
     waiting = [task for task in tasks if task.state == "waiting"]
@@ -93,28 +92,15 @@ def sweep(
             pool.stop()
     board.close()
     grid = collect(named, folder, evaluate, limit)
-    for line in _healths(grid):
-        board.say(line)
-    failed = [task for task in tasks if task.state == "failed"]
-    if failed:
+    health = grid.health()
+    if counts := health["verdict"].value_counts().to_dict():
+        board.say(f"health: {', '.join(f'{n} {verdict}' for verdict, n in counts.items())}")
+    for row in health[~health["verdict"].isin(WELL)].reset_index().itertuples():
+        board.say(f"  {row.arm}, seed {row.seed}: {row.verdict}: {row.sentence}")
+    if failed := [task for task in tasks if task.state == "failed"]:
         keys = [key for task in failed for key in task.keys]
         raise SweepError(_report(failed, len(tasks)), keys, grid)
     return grid
-
-
-def _healths(grid: Grid) -> Iterator[str]:
-    """How many runs have each verdict, then a line for each run that is not well."""
-    if not grid.outcomes:
-        return
-    found = grid.health()
-    counts = found["verdict"].value_counts()
-    yield f"health: {', '.join(f'{count} {verdict}' for verdict, count in counts.items())}"
-    for (arm, seed), row in found[~found["verdict"].isin(WELL)].iterrows():
-        yield f"  {arm}, seed {seed}: {row['verdict']}: {row['sentence']}"
-
-
-def _is_key(key: Hashable) -> bool:
-    return isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], int)
 
 
 def _report(failed: Sequence[Task], total: int) -> str:
@@ -142,24 +128,17 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--backend", choices=["local", "slurm"], default="local")
     parser.add_argument("--out", help="folder of the run folders; default outputs/")
     parser.add_argument("--limit", type=int, help="only so many problems of each benchmark")
-    for flag, what in (("-p", "recipe field"), ("--slurm", "submitit parameter")):
-        parser.add_argument(
-            flag, nargs=2, action="append", default=[], metavar=("KEY", "VALUE"), help=what
-        )
-    given = parser.parse_args(arguments)
+    pairs = {"nargs": 2, "action": "append", "default": [], "metavar": ("KEY", "VALUE")}
+    parser.add_argument("-p", help="recipe field", **pairs)
+    parser.add_argument("--slurm", help="submitit parameter", **pairs)
+    given = vars(parser.parse_args(arguments))
     with command_line():
-        base = Recipe.load(given.preset, **dict(given.p))
-        recipes = grids.recipes(given.grid, base, given.seeds, given.arms, given.full)
+        name, base = given.pop("grid"), Recipe.load(given.pop("preset"), **dict(given.pop("p")))
+        subset = {key: given.pop(key) for key in ("seeds", "arms", "full")}
+        recipes = grids.recipes(name, base, **subset)
+        given["slurm"] = {k: int(v) if v.isdigit() else v for k, v in given["slurm"]}
         try:
-            grid = sweep(
-                recipes,
-                jobs=given.jobs,
-                backend=given.backend,
-                evaluate=grids.definition(given.grid, base.scale).evaluate,
-                out=given.out,
-                limit=given.limit,
-                slurm={k: int(v) if v.isdigit() else v for k, v in given.slurm},
-            )
+            grid = sweep(recipes, evaluate=grids.definition(name).evaluate, **given)
         except SweepError as error:
             raise SystemExit(f"error: {error}") from None
         print(grid.table().round(1).to_string())

@@ -1,11 +1,13 @@
-"""Runs that diverge on purpose: a gradient, weight or moment that is not finite at some step."""
+"""Runs that diverge on purpose: a gradient, weight, moment or log-probability is wrong."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from unittest.mock import patch
 
 import torch
 
+from onerl.rollouts.shared_prompt import SharedPromptSampler
 from onerl.train import train
 from onerl.training.metrics import UpdateNorm
 from onerl.training.trainer import OneShotTrainer
@@ -49,10 +51,27 @@ def train_poisoned(recipe, out: Path, kind: str, step: int, rank: int | None = N
         train(recipe, out, progress=False)
 
 
-def train_poisoned_in_one_line(recipe, out: Path, kind: str, step: int, rank: int, said: Path):
+def train_with_engine(recipe, out: Path, shift: float, step: int, rank: int | None = None):
+    """Train; from `step` on `shift` is added to the sampler's log-probabilities."""
+    exact = SharedPromptSampler.sample
+    calls = []
+
+    def off(self, prompts, request):
+        calls.append(prompts)
+        mine = len(calls) >= step and rank in (None, int(os.environ.get("RANK", 0)))
+        return [
+            replace(r, logprobs=[v + (shift if mine else 0) for v in r.logprobs])
+            for r in exact(self, prompts, request)
+        ]
+
+    with patch.object(SharedPromptSampler, "sample", off):
+        train(recipe, out, progress=False)
+
+
+def in_one_line(train_wrong, recipe, out: Path, what, step: int, rank: int, said: Path):
     """What a process says at the end goes to a file of its own."""
     try:
-        train_poisoned(recipe, out, kind, step, rank)
+        train_wrong(recipe, out, what, step, rank)
     except ValueError as error:
         (said / f"rank-{os.environ['RANK']}").write_text(str(error))
         raise SystemExit(1) from None

@@ -55,7 +55,7 @@ def over_seeds(value, low, high, seeds):
 
 
 def minus(grid):
-    return effects.minus("better", "same")(grid)
+    return grid.difference("better", "same")
 
 
 def test_fewer_than_three_seeds_give_no_verdict():
@@ -70,7 +70,7 @@ def test_what_the_world_lacks_is_said_with_the_reason():
 
 
 def test_an_effect_is_over_the_seeds_of_the_grid(grid):
-    found = effects.minus("better", "worse")(grid)
+    found = effects.MEASURES["minus"](grid, "better", "worse")
     by_seed = [
         100
         * (
@@ -85,7 +85,7 @@ def test_an_effect_is_over_the_seeds_of_the_grid(grid):
 
 def test_the_best_step_is_the_best_on_average(grid):
     """The arm "worse" is best at step 2, where 1 - share are right."""
-    found = effects.best_step("worse")(grid)
+    found = effects.best_step(grid, "worse")
     at_2 = [100 * grid.report("worse", s, 2).values("world").mean() for s in range(3)]
     assert found.value == pytest.approx(sum(at_2) / 3 - 50.0)
 
@@ -118,6 +118,11 @@ def test_the_text_shows_effect_interval_and_verdict():
     )
 
 
-def test_the_readme_has_the_verdicts_of_the_recorded_grids():
-    readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
-    assert claims.markdown(claims.table()) in readme
+def test_the_pages_have_the_verdicts_of_the_recorded_grids():
+    root, table = Path(__file__).parents[1], claims.markdown(claims.table())
+    assert table in (root / "docs" / "verdicts.md").read_text("utf-8")
+    readme = (root / "README.md").read_text("utf-8")
+    begin = readme.index(table.splitlines()[0])
+    shown = readme[begin : readme.index("\n\n", begin)].splitlines()
+    assert len(shown) > 5
+    assert set(shown) <= set(table.splitlines())

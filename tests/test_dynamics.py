@@ -106,6 +106,9 @@ def test_smoothed_metrics_average_steps_then_seeds():
     assert reward["value"][[5, 15, 20]].tolist() == pytest.approx([0, 0.5, 1])
     spiky = frames.assign(reward=np.where(frames["step"] == 25, 1024.0, 1.0))
     assert dynamics.smoothed(spiky, "reward", geometric=True)["value"][30] == pytest.approx(2)
+    still = dynamics.smoothed(frames.assign(reward=0.0), "reward", geometric=True)
+    assert np.isnan(still.to_numpy(float)).all()
+    assert (len(still), set(still.dtypes)) == (STEPS, {np.dtype(float)})
     entropy = dynamics.smoothed(frames, "entropy").loc[30]
     assert tuple(entropy) == pytest.approx(ends([1, 2]))
 

@@ -203,7 +203,7 @@ def test_equal_seeds_are_not_certain():
         found = seeds([value] * n, (0, 1))
         assert 0 <= found.low <= value <= found.high <= 1
         assert found.high - found.low > 0.1
-        assert not found.promise
+        assert found.note
     assert isnan(seeds([0.5] * 5).low)
     low, high = stats.binomtest(5, 5).proportion_ci(method="exact")
     assert ends(seeds([1.0] * 5, (0, 1))) == pytest.approx((1.0, low, high))
@@ -216,7 +216,7 @@ def test_few_seeds_and_two_groups_of_seeds_are_marked_and_show_their_points(rng)
     assert seeds([0.9, 0.91]).times(100).points == (90.0, 91.0)
     assert isnan(seeds([0.9]).low)
     normal = rng.normal(0.8, 0.02, (400, 12))
-    assert np.mean([seeds(each).promise for each in normal]) > 0.95
+    assert np.mean([not seeds(each).note for each in normal]) > 0.95
 
 
 def test_runs_are_over_seeds_or_else_over_problems_and_say_which(rng):
@@ -270,7 +270,7 @@ def test_text_shows_the_interval_and_a_star_where_it_promises_nothing():
     ],
 )
 def test_a_note_says_where_the_interval_promises_nothing(estimate, marked):
-    assert (not estimate.promise) == marked
+    assert bool(estimate.note) == marked
 
 
 def test_metrics_are_shown_in_their_unit():

@@ -1,10 +1,11 @@
 """A number that is not finite ends a run at once, in one line, and is never saved."""
 
 import json
+import re
 
 import pytest
 import torch
-from poison import KINDS, train_poisoned, train_poisoned_in_one_line
+from poison import KINDS, in_one_line, train_poisoned, train_with_engine
 from safetensors.torch import load_file
 from together import together
 
@@ -102,8 +103,8 @@ def test_adapters_are_guarded_as_weights_are(recipe, tmp_path, kind):
 def test_what_one_process_meets_ends_all_of_them(recipe, tmp_path, kind, rank):
     said = tmp_path / "said"
     said.mkdir()
-    arguments = recipe, tmp_path / "run", kind, 2, rank, said
-    assert together(train_poisoned_in_one_line, *arguments) == [1, 1]
+    arguments = train_poisoned, recipe, tmp_path / "run", kind, 2, rank, said
+    assert together(in_one_line, *arguments) == [1, 1]
     assert "not finite" in (said / "rank-0").read_text()
     check_stopped(Run(tmp_path / "run"), 2, kind)
 
@@ -144,3 +145,60 @@ def test_a_reward_that_is_no_number_ends_the_run(recipe, tmp_path, monkeypatch, 
     with pytest.raises(ValueError, match=r"^step 1: not finite: reward .*must be a finite number$"):
         onerl.train(recipe, tmp_path, progress=False)
     assert strict_rows(Run(tmp_path))[0]["reward"] is None
+
+
+ENGINES = {  # what an engine's log-probabilities are off by, and what the run says
+    "lost": (-0.3, r"sampler_mismatch = 0\.3 is over max_sampler_mismatch = 0\.1; "),
+    "nan": (float("nan"), r"not finite: sampler_mismatch \(nan\); "),
+    "inf": (-float("inf"), r"not finite: sampler_mismatch \(inf\); "),
+}
+ADVICE = r"[^\n]*vllm_sleep = false[^\n]*dtype[^\n]*version of vLLM[^\n]*$"
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+@pytest.mark.parametrize("step", STEPS)
+def test_an_engine_that_samples_from_other_weights_ends_the_run(
+    recipe, whole, tmp_path, kind, step
+):
+    shift, said = ENGINES[kind]
+    with pytest.raises(ValueError, match=f"^step {step}: {said}{ADVICE}"):
+        train_with_engine(recipe, tmp_path, shift, step)
+    run = Run(tmp_path)
+    saved = [0] if step < 3 else [0, 2]  # a step that is saved is not, when it is the wrong one
+    assert [number for number, _ in run.checkpoints] == saved
+    assert [number for number, _ in checkpoints.whole_states(run.path)] == saved[1:]
+    assert len(list((run.path / "rollouts").glob("*"))) == len(saved) - 1
+    assert len(strict_rows(run)) == step
+    onerl.train(recipe.replace(vllm_sleep=False), tmp_path, progress=False)  # what was advised
+    ours, theirs = (
+        load_file(folder.checkpoints[-1][1] / "model.safetensors") for folder in (run, whole)
+    )
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+@pytest.mark.parametrize("rank", [0, 1])
+def test_the_engine_of_one_process_ends_all_of_them(recipe, tmp_path, kind, rank):
+    said = tmp_path / "said"
+    said.mkdir()
+    shift, message = ENGINES[kind]
+    arguments = train_with_engine, recipe, tmp_path / "run", shift, 2, rank, said
+    assert together(in_one_line, *arguments) == [1, 1]
+    message = message.replace(r"0\.3 is", r"0\.\d+ is")  # the mean of both
+    for file in said.iterdir():
+        assert re.match(f"step 2: {message}{ADVICE}", file.read_text())
+    assert [number for number, _ in Run(tmp_path / "run").checkpoints] == [0]
+
+
+@pytest.mark.parametrize(("bound", "ends"), [(0.31, False), (0.29, True)])
+def test_how_far_the_engine_may_be_off_is_the_recipes_and_no_other_run(
+    recipe, tmp_path, bound, ends
+):
+    allowed = recipe.replace(max_sampler_mismatch=bound)
+    assert allowed.hash() == recipe.hash()
+    if ends:
+        with pytest.raises(ValueError, match=r"is over max_sampler_mismatch = 0\.29"):
+            train_with_engine(allowed, tmp_path, 0.3, 1)
+    else:
+        train_with_engine(allowed, tmp_path, 0.3, 1)
+        assert Run(tmp_path).metrics["sampler_mismatch"].tolist() == pytest.approx([0.3] * 3)

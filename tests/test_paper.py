@@ -27,9 +27,9 @@ with_average = [name for name in paper.tables() if {*SIX, "avg"} <= set(paper.ta
 def noted(name: str, column: str, saying: str = "") -> set[int]:
     """Positions of the rows of a table whose number in `column` carries such a footnote."""
     return {
-        paper.row(name, **note.where).name
-        for note in paper.FOOTNOTES.get(name, ())
-        if note.column == column and saying in note.text
+        paper.row(name, **note["where"]).name
+        for note in paper.described("footnotes").get(name, ())
+        if note["column"] == column and saying in note["text"]
     }
 
 
@@ -96,11 +96,12 @@ def test_sizes_are_the_number_of_examples_named():
                 assert row.size == named.get(row.data, row.data.count("+") + 1), (name, row.data)
 
 
-@pytest.mark.parametrize("name", sorted(paper.FOOTNOTES))
+@pytest.mark.parametrize("name", sorted(paper.described("footnotes")))
 def test_a_footnote_is_about_a_number_that_is_there(name):
-    for note, line in zip(paper.FOOTNOTES[name], paper.footnotes(name), strict=True):
-        assert note.column in line
-        assert str(paper.row(name, **note.where)[note.column]) in line
+    notes = paper.described("footnotes")[name]
+    for note, line in zip(notes, paper.footnotes(name), strict=True):
+        assert note["column"] in line
+        assert str(paper.row(name, **note["where"])[note["column"]]) in line
 
 
 def test_a_table_without_oddities_has_no_footnotes():

@@ -11,7 +11,6 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from onerl import plots
-from onerl.plots import style
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
 SIGHTS = {
@@ -76,7 +75,7 @@ def picture(data):
 @pytest.mark.parametrize("sight", SIGHTS)
 def test_any_two_colours_can_be_told_apart(sight):
     """15 is six times a difference that is just noticed (2.3); unlike markers help besides."""
-    colors = (*style.COLORS, style.VERMILION)
+    colors = (*plots.COLORS, plots.VERMILION)
     distances = {
         pair: np.linalg.norm(seen(pair[0], sight) - seen(pair[1], sight))
         for pair in combinations(colors, 2)
@@ -86,11 +85,11 @@ def test_any_two_colours_can_be_told_apart(sight):
 
 def test_a_picture_keeps_every_flat_colour_as_it_was_drawn():
     axis = draw("curves", table(*range(0, 100, 5), half=0), paper=True)
-    axis.fill_between([0, 5], 0, 10, color=style.ORANGE, linewidth=0)
+    axis.fill_between([0, 5], 0, 10, color=plots.ORANGE, linewidth=0)
     axis.imshow(np.arange(200).reshape(1, -1), extent=(6, 16, 0, 20), aspect="auto")
     axis.axis("auto")
     shown = {tuple(color) for color in picture(plots.png(axis.figure)).reshape(-1, 3)}
-    for color in (style.VERMILION, style.ORANGE, "#ffffff"):
+    for color in (plots.VERMILION, plots.ORANGE, "#ffffff"):
         assert tuple(round(255 * part) for part in to_rgb(color)) in shown
 
 
@@ -117,7 +116,7 @@ def test_a_figure_without_a_description_is_refused(alt, tmp_path):
 def test_names_of_lines_that_end_together_do_not_overlap():
     ends = {"a": 96.0, "b": 96.1, "c": 95.9, "d": 20.0}
     axis = draw("curves", pd.concat({name: table(0, 50, end) for name, end in ends.items()}))
-    plots.level(axis, 96, "ceiling", style.GREEN)
+    plots.level(axis, 96, "ceiling", plots.GREEN)
     plots.name_lines(axis)
     axis.figure.draw_without_rendering()
     boxes = {text.get_text(): text.get_window_extent() for text in axis.texts}
@@ -125,8 +124,8 @@ def test_names_of_lines_that_end_together_do_not_overlap():
     assert not any(a.overlaps(b) for a, b in combinations(boxes.values(), 2))
     assert boxes["d"].y1 < min(boxes[name].y0 for name in "abc")
     colors = {text.get_text(): to_hex(text.get_color()).upper() for text in axis.texts}
-    assert colors["a"] == style.BLUE
-    assert colors["ceiling 96"] == style.GREEN
+    assert colors["a"] == plots.BLUE
+    assert colors["ceiling 96"] == plots.GREEN
 
 
 def test_included_values_are_in_sight_and_so_is_what_lies_beyond():
@@ -171,7 +170,7 @@ def test_the_papers_marker_is_its_own_and_always_the_same(kind, paper):
     axis = draw(kind, series, paper=paper)
     dots = [dots for dots in axis.collections if len(dots.get_offsets()) == 2]
     colors = [to_hex(mark.get_facecolor()[0]).upper() for mark in dots]
-    assert colors == ([style.VERMILION] * 2 if paper else [style.BLUE, style.ORANGE])
+    assert colors == ([plots.VERMILION] * 2 if paper else [plots.BLUE, plots.ORANGE])
     shapes = [mark.get_paths()[0].vertices.tolist() for mark in dots]
     diamond = draw("intervals", table(1), paper=True).collections[-1].get_paths()[0].vertices
     assert [shape == diamond.tolist() for shape in shapes] == [paper, paper]
@@ -244,7 +243,7 @@ def test_a_category_that_a_panel_lacks_keeps_the_colours_of_the_others():
     kind = pd.Categorical(["other"], ["seen", "other"])
     rows = table(1).set_index(pd.MultiIndex.from_arrays([kind, ["a"]]))
     dots = draw("intervals", rows).collections[-1]
-    assert to_hex(dots.get_facecolor()[0]).upper() == style.ORANGE
+    assert to_hex(dots.get_facecolor()[0]).upper() == plots.ORANGE
 
 
 def test_the_base_model_is_grey_and_takes_no_colour_from_the_others():
@@ -253,7 +252,7 @@ def test_the_base_model_is_grey_and_takes_no_colour_from_the_others():
         dots for dots in draw("intervals", series).collections if dots.get_label() in series.index
     ]
     colors = [to_hex(mark.get_facecolor()[0]).upper() for mark in dots]
-    assert colors == [style.GREY, style.BLUE, style.ORANGE]
+    assert colors == [plots.GREY, plots.BLUE, plots.ORANGE]
 
 
 def test_heat_maps_write_every_known_cell_in_black():
@@ -261,7 +260,7 @@ def test_heat_maps_write_every_known_cell_in_black():
     _, (axis,) = plots.panels()
     plots.heat_map(axis, values, values.map("{:.0f}".format), (0, 100), "gain")
     assert [text.get_text() for text in axis.texts] == ["100", "50", "0"]
-    assert {text.get_color() for text in axis.texts} == {style.BLACK}
+    assert {text.get_color() for text in axis.texts} == {plots.BLACK}
     colors = axis.collections[0].get_facecolors()
     assert colors[0].tolist() != colors[1].tolist()
     assert axis.figure.axes[1].get_ylabel() == "gain"

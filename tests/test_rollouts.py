@@ -74,6 +74,7 @@ def test_the_mismatch_of_sampler_and_trainer_is_measured(tiny_model_dir, tmp_pat
         prompts_per_step=1,
         num_generations=4,
         max_completion_length=12,
+        max_sampler_mismatch=1,
         backend="torch",
     )
     found = train(recipe, tmp_path / "as it is", progress=False).metrics["sampler_mismatch"]

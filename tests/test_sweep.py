@@ -15,7 +15,7 @@ import psutil
 import pytest
 from fake_runs import LIMIT, fake_run
 
-from onerl.grids import board, job, pools
+from onerl.grids import job, pools
 from onerl.recipe import Recipe
 from onerl.runs import Run
 from onerl.sweep import SweepError, main, sweep
@@ -118,7 +118,7 @@ def interrupt_when(monkeypatch, ready):
         if ready():
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(board.Board, "tick", tick)
+    monkeypatch.setattr(pools.Board, "tick", tick)
 
 
 def test_ctrl_c_ends_jobs_and_their_workers(tmp_path, monkeypatch, sleeper):
@@ -164,7 +164,7 @@ def test_a_killed_job_is_named_with_its_signal(tmp_path, monkeypatch, sleeper):
         if board.tasks[0].state == "running" and (tmp_path / SHORT.hash() / "seen").exists():
             os.kill(int(seen(tmp_path, SHORT)[0]), signal.SIGKILL)
 
-    monkeypatch.setattr(board.Board, "tick", tick)
+    monkeypatch.setattr(pools.Board, "tick", tick)
     with pytest.raises(SweepError, match="killed by SIGKILL"):
         sweep({("a", 0): SHORT}, out=tmp_path, limit=FEW)
     assert not alive(seen(tmp_path, SHORT)[1]), "its worker is left"
@@ -249,7 +249,7 @@ def test_a_preempted_job_is_queued_again_and_goes_on_from_its_checkpoint(tmp_pat
         original(pool, board)
 
     monkeypatch.setattr(pools.Slurm, "run", run)
-    monkeypatch.setattr(board.Board, "tick", tick)
+    monkeypatch.setattr(pools.Board, "tick", tick)
     grid = sweep({("a", 0): recipe}, backend="slurm", out=tmp_path, limit=FEW)
     assert lines, "the job was finished before it could be preempted"
     metrics = (folder / "metrics.jsonl").read_text().splitlines()

@@ -2,7 +2,6 @@
 
     protocols.py      how each benchmark is sampled, by name
     answers.py        answers sampled, graded and kept, a batch at a time
-    grading.py        the verifier's grades beside answers
     report.py         tables with intervals, from one row per answer
     choice.py         which checkpoint is reported, and on what it was chosen
     graders.py        the same answers under the paper's graders
@@ -18,42 +17,37 @@ the numbers that tell a gain in format from a gain in reasoning: how many answer
 and the accuracy when the last number of an unboxed answer is accepted.
 
 A rollout's random stream depends on (seed, benchmark, problem, sample) alone. With `out`, answers
-are kept in parquet, a batch at a time, and an evaluation that was interrupted goes on with the
-first problem that has none: what is lost is the batch in flight, and nothing that is on disk is
-sampled twice. A batch is sampled together, so its size bounds the loss: 256 answers or a million
-tokens, whichever is less. What is kept belongs to its inputs: it is returned only while model,
-problems, answers, prompts and protocol have the sums they had.
-
-A selection set (`onerl.problems.benchmarks.SELECTION_SETS`) is there to choose a checkpoint on
-(`onerl.evaluation.choice`); the examples that the run was trained on are taken out of it.
+are kept in parquet, a batch at a time: an interruption loses the batch in flight, of at most 256
+answers or a million tokens, and nothing that is on disk is sampled twice. What is kept is returned
+only while model, problems, answers, prompts and protocol have the sums they had. From a selection
+set (`onerl.problems.benchmarks`) the examples that the run was trained on are taken out.
 
 Weights are used in the precision they are stored in, as in the paper, whose Table 7 shows that it
-matters. Not covered: spread between training seeds (`onerl.estimates.seed_interval`).
+matters. Not covered: spread between training seeds (`onerl.estimates.seeds`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from math import inf
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from onerl.evaluation.answers import (
     Answers,
     Kept,
     Prompting,
+    graded,
     problems_of,
     sampled,
     without_training_examples,
 )
-from onerl.evaluation.grading import graded
 from onerl.evaluation.protocols import PROTOCOLS, Protocol, protocol_for
 from onerl.evaluation.report import Report, paired_difference
 from onerl.models import locate
-from onerl.verifier import grade_many
 
 __all__ = [
     "PROTOCOLS",
@@ -84,8 +78,7 @@ def evaluate(
     Args:
         model: "world" (the shipped base model), a folder, a hub id, a run (its last checkpoint) or
             a (step, folder) pair of `Run.checkpoints`.
-        benchmarks: names of `onerl.problems.benchmarks`, or examples of the embedded world
-            ("world:pi1").
+        benchmarks: names of `onerl.problems.benchmarks`, or examples of a world ("world:pi1").
         protocol: a name of `PROTOCOLS`, or a `Protocol`, of which what is unset is the
             benchmark's own: `Protocol(samples=8, temperature=0.6)`. None: all of it.
         prompting: prompt format, forced opening and demonstration. None: the model's format alone.
@@ -105,9 +98,14 @@ def evaluate(
     plans = {name: protocol_for(name, protocol) for name in names}
     located, tables = locate(model), []
     asked = {name: problems_of(name, limit, located.world) for name in names}
+    most = located.positions or inf
+    for name, (_, how) in plans.items():
+        if how.max_completion_length > most:
+            raise ValueError(
+                f"evaluation of {name}: max_completion_length = {how.max_completion_length}, but"
+                f" {located.name} has {most} positions; allowed: at most {most}"
+            )
     with closing(Answers(located, prompting or Prompting(), seed, backend)) as answers:
-        for name, (_, how) in plans.items():
-            answers.check_length(name, how)
         for name, (label, how) in plans.items():
             problems, kept = without_training_examples(name, asked[name], located), None
             if out is not None:
@@ -119,11 +117,7 @@ def evaluate(
 
 
 def side_by_side(reports: Mapping[str, Any]) -> pd.DataFrame:
-    """The tables of several models as one, whose first column, model, has the keys.
-
-    Args:
-        reports: what has a `table`: a `Report`, or a `contamination.Completion`.
-    """
+    """The tables of `Report`s or `Completion`s as one, whose first column, model, has the keys."""
     tables = pd.concat({name: report.table for name, report in reports.items()}, names=["model"])
     return tables.reset_index("model").reset_index(drop=True)
 
@@ -133,13 +127,11 @@ def rescore(records: pd.DataFrame, grader: Callable[[str, str], bool] | None = N
 
     Args:
         records: `Report.records`, or the same read from parquet.
-        grader: a function of (response, gold) like `onerl.verifier.verify`; None: our verifier.
-            With another grader, which says only right or wrong, the answers that ours extracts
-            and its status stay in the records.
+        grader: a function of (response, gold) like `onerl.verifier.verify`, which replaces the
+            verdicts alone; None: our verifier.
     """
+    ours = graded(records)
     if grader is None:
-        return Report(graded(records, grade_many))
-    ours = graded(records, grade_many)
+        return Report(ours)
     pairs = zip(records["text"], records["gold"], strict=True)
-    correct = np.array([bool(grader(text, gold)) for text, gold in pairs])
-    return Report(ours.assign(correct=correct))
+    return Report(ours.assign(correct=[bool(grader(text, gold)) for text, gold in pairs]))

@@ -1,9 +1,9 @@
 """Sampled answers: drawn, graded and kept, a batch at a time.
 
 A benchmark's folder holds parts (`from-00000.parquet`, …) and `settings.json`: what the answers
-depend on, sums of the model, the problems, their answers and prompts among it, and the sum of
-every part. Kept answers are returned only where all of it is the same now. A part that is damaged
-or gone is named and sampled again, a file that is not in the list is named and not read.
+depend on, and the sum of every part. Kept answers are returned only where all of it is the same
+now. A part that is damaged or gone is named and sampled again, a file that is not in the list is
+named and not read.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import re
 import sys
 import time
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,13 +26,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from onerl.evaluation.grading import graded
 from onerl.evaluation.protocols import Protocol
 from onerl.models import Located, prompt_format
 from onerl.parameters import read_yaml, watched
 from onerl.problems import Problem, benchmark, examples
 from onerl.problems.benchmarks import SELECTION_SETS
 from onerl.problems.prompts import after_example, prompt_for, prompt_sha256
+from onerl.rollouts import Request
 from onerl.runs import files
 from onerl.verifier import bad_golds, grade_many, warm
 from onerl.world import EMBEDDED, World
@@ -39,6 +41,8 @@ BATCH = 256  # rollouts sampled, graded and kept together
 BATCH_TOKENS = 2**20  # the most that they may be, together
 SAY_EVERY = 10  # seconds between two lines of progress
 SETTINGS = "settings.json"
+CLEAR = "delete the folder, or choose another one for out"
+LAST_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
 logger = logging.getLogger(__name__)
 
 
@@ -47,8 +51,7 @@ class Prompting:
     """What a model is shown around a question.
 
     prompt: a prompt format of `onerl.problems.prompts.STRINGS`, or "chat"; "auto" is the model's.
-    prefix: text that every answer is forced to begin with. With the careful opening on the
-    untouched base model this gives the elicitation ceiling. demonstration: a question and its
+    prefix: text that every answer is forced to begin with. demonstration: a question and its
     solution that go before every question (in-context).
     """
 
@@ -57,42 +60,58 @@ class Prompting:
     demonstration: tuple[str, str] | None = None
 
 
+def graded(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with answer, status, correct and correct_any_format.
+
+    Any format: an answer without a box is read from the last number of the text, the last rule of
+    the paper's evaluation (section 5.3 of its code's reading), which can only add right answers.
+    """
+    texts, golds = rows["text"].tolist(), rows["gold"].tolist()
+    options = [
+        json.loads(each) if isinstance(each, str) else None
+        for each in rows.get("options", [None] * len(rows))
+    ]
+    grades = grade_many(list(zip(texts, golds, strict=True)), options)
+    boxed = {
+        i: f"\\boxed{{{numbers[-1]}}}"
+        for i, grade in enumerate(grades)
+        if grade.answer is None and (numbers := LAST_NUMBER.findall(texts[i]))
+    }
+    pairs = [(text, golds[i]) for i, text in boxed.items()]
+    regraded = dict(zip(boxed, grade_many(pairs, [options[i] for i in boxed]), strict=True))
+    return rows.assign(
+        answer=[grade.answer for grade in grades],
+        status=[grade.status for grade in grades],
+        correct=[grade.correct for grade in grades],
+        correct_any_format=[regraded.get(i, grade).correct for i, grade in enumerate(grades)],
+    )
+
+
 def sampled(
-    answers: Answers,
-    name: str,
-    problems: list[Problem],
-    how: Protocol,
-    kept: Kept | None,
+    answers: Answers, name: str, problems: list[Problem], how: Protocol, kept: Kept | None
 ) -> pd.DataFrame:
     """Graded answers, those that are kept already and the others, in the order of the problems."""
     parts = [] if kept is None else list(kept.read())
     done = {problem for part in parts for problem in part["problem"]}
-    waiting = [(place, p) for place, p in enumerate(problems) if p.id not in done]
+    order = {problem.id: place for place, problem in enumerate(problems)}
+    waiting = [problem for problem in problems if problem.id not in done]
     fit = min(BATCH, BATCH_TOKENS // how.max_completion_length)
     size = max(1, fit // how.samples)
     said = time.monotonic()
     for start in range(0, len(waiting), size):
         batch = waiting[start : start + size]
-        rows = graded(answers.sample(name, [problem for _, problem in batch], how), grade_many)
+        rows = graded(answers.sample(name, batch, how))
         if kept is not None:
-            kept.add(f"from-{batch[0][0]:05d}.parquet", rows)
+            kept.add(f"from-{order[batch[0].id]:05d}.parquet", rows)
         parts.append(rows)
-        if time.monotonic() - said > SAY_EVERY:
+        # not into the outputs of a notebook that nobody looks at
+        seen = watched() or "ipykernel" not in sys.modules
+        if seen and time.monotonic() - said > SAY_EVERY:
             said = time.monotonic()
-            _say(f"{name}: {batch[-1][0] + 1} of {len(problems)} problems")
-    order = {problem.id: place for place, problem in enumerate(problems)}
+            reached = f"{name}: {order[batch[-1].id] + 1} of {len(problems)} problems"
+            print(reached, file=sys.stderr, flush=True)
     rows = pd.concat(parts)
     return rows.sort_values("problem", key=lambda ids: ids.map(order), kind="stable")
-
-
-def _as_json(options: tuple[tuple[str, str], ...] | None) -> str | None:
-    return None if options is None else json.dumps(dict(options))
-
-
-def _say(text: str) -> None:
-    """To the error stream; not into the outputs of a notebook that nobody looks at."""
-    if watched() or "ipykernel" not in sys.modules:
-        print(text, file=sys.stderr, flush=True)
 
 
 def problems_of(name: str, limit: int | None = None, world: World = EMBEDDED) -> list[Problem]:
@@ -102,13 +121,11 @@ def problems_of(name: str, limit: int | None = None, world: World = EMBEDDED) ->
 
     Raises:
         ValueError: an answer is empty or does not accept itself, an id occurs twice, or the limit
-            is not positive. The problems are counted and named, and no score is given over the
-            others.
+            is not positive.
     """
     problems = (examples if name.startswith("world:") else benchmark)(name, world)
-    ids = [problem.id for problem in problems]
-    doubled = sorted({i for i in ids if ids.count(i) > 1}) if len(set(ids)) < len(ids) else []
-    wrong = [f"{i} is there {ids.count(i)} times" for i in doubled]
+    times = Counter(problem.id for problem in problems)
+    wrong = [f"{i} is there {n} times" for i, n in sorted(times.items()) if n > 1]
     wrong += map(str, bad_golds((problem.id, problem.answer) for problem in problems))
     if not problems or wrong:
         raise ValueError(
@@ -138,24 +155,12 @@ def without_training_examples(name: str, problems: list[Problem], model: Located
 
 
 class Answers:
-    """Samples answers; the model is loaded when the first one is needed.
-
-    A finished evaluation therefore reads nothing but its records.
-    """
+    """Samples answers; the model is loaded when the first one is needed."""
 
     def __init__(self, model: Located, prompting: Prompting, seed: int, backend: str):
         self.model, self.prompting, self.seed, self.backend = model, prompting, seed, backend
         self.format = prompt_format(prompting.prompt, model)
         self.sampler = None
-
-    def check_length(self, name: str, how: Protocol) -> None:
-        """Refuses answers longer than any sequence that the model has positions for."""
-        most = self.model.positions
-        if most is not None and how.max_completion_length > most:
-            raise ValueError(
-                f"evaluation of {name}: max_completion_length = {how.max_completion_length}, but"
-                f" {self.model.name} has {most} positions; allowed: at most {most}"
-            )
 
     def settings(self, problems: list[Problem], how: Protocol) -> dict[str, Any]:
         """What the answers depend on: sums of the inputs, and how they are sampled."""
@@ -188,13 +193,11 @@ class Answers:
         return prompt_for(question, self.format, "eval", tokenizer)
 
     def close(self) -> None:
-        """Give an engine's memory back."""
         if self.sampler is not None:
             self.sampler.close()
 
     def sample(self, name: str, problems: list[Problem], protocol: Protocol) -> pd.DataFrame:
         """One row per sampled answer, not graded yet. `token_ids` are without a forced opening."""
-        from onerl.rollouts import Request
         from onerl.rollouts.draws import stream_seed
 
         if self.sampler is None:
@@ -217,24 +220,26 @@ class Answers:
             top_p=protocol.top_p,
         )
         rollouts = self.sampler.sample([encode(prompt + prefix) for prompt in prompts], request)
-        return pd.DataFrame(
-            {
+        rows = []
+        for i, rollout in enumerate(rollouts):
+            p, ids = problems[rollout.prompt_index], rollout.token_ids
+            row = {
                 "benchmark": name,
-                "problem": problems[rollout.prompt_index].id,
-                "category": problems[rollout.prompt_index].category,
-                "level": problems[rollout.prompt_index].level,
-                "gold": problems[rollout.prompt_index].answer,
-                "options": _as_json(problems[rollout.prompt_index].options),
+                "problem": p.id,
+                "category": p.category,
+                "level": p.level,
+                "gold": p.answer,
+                "options": None if p.options is None else json.dumps(dict(p.options)),
                 "prompt_sha256": prompt_sha256(prompts[rollout.prompt_index]),
                 "sample": i % protocol.samples,
                 "seed": seeds[i],
-                "text": prefix + tokenizer.decode(rollout.token_ids, skip_special_tokens=True),
-                "tokens": forced + len(rollout.token_ids),
-                "token_ids": np.array(rollout.token_ids, dtype=np.int32),
+                "text": prefix + tokenizer.decode(ids, skip_special_tokens=True),
+                "tokens": forced + len(ids),
+                "token_ids": np.array(ids, dtype=np.int32),
                 "finish": rollout.finish,
             }
-            for i, rollout in enumerate(rollouts)
-        ).astype({"level": "Int64"})
+            rows.append(row)
+        return pd.DataFrame(rows).astype({"level": "Int64"})
 
 
 class Kept:
@@ -254,10 +259,8 @@ class Kept:
             return
         self.parts = stored.pop("parts", None)
         if not isinstance(self.parts, dict):
-            raise ValueError(
-                f"{folder}: its answers were kept without sums, by an older version; delete the"
-                " folder, or choose another one for out"
-            )
+            reason = "its answers were kept without sums, by an older version"
+            raise ValueError(f"{folder}: {reason}; {CLEAR}")
         changed = [
             f"{key} is {value!r} now and was {stored.get(key)!r}"
             for key, value in settings.items()
@@ -310,9 +313,8 @@ def kept_answers(folder: Path) -> pd.DataFrame:
 
 def _whole_part(file: Path, expected: str) -> pd.DataFrame | None:
     content = file.read_bytes() if file.is_file() else b""
-    if hashlib.sha256(content).hexdigest() != expected:
-        return None
-    return pd.read_parquet(BytesIO(content))
+    whole = hashlib.sha256(content).hexdigest() == expected
+    return pd.read_parquet(BytesIO(content)) if whole else None
 
 
 def _stored(folder: Path) -> dict[str, Any] | None:
@@ -320,18 +322,14 @@ def _stored(folder: Path) -> dict[str, Any] | None:
     file = folder / SETTINGS
     if not file.exists():
         if any(folder.glob("*.parquet")):
-            raise ValueError(
-                f"{folder}: holds answers (*.parquet) and no {SETTINGS} that says whose they are;"
-                " delete the folder, or choose another one for out"
-            )
+            reason = f"holds answers (*.parquet) and no {SETTINGS} that says whose they are"
+            raise ValueError(f"{folder}: {reason}; {CLEAR}")
         return None
     try:
         return dict(json.loads(file.read_text("utf-8")))
     except (ValueError, TypeError):
-        raise ValueError(
-            f"{file}: is torn, so nothing says whose the answers beside it are; delete the folder,"
-            " or choose another one for out"
-        ) from None
+        reason = "is torn, so nothing says whose the answers beside it are"
+        raise ValueError(f"{file}: {reason}; {CLEAR}") from None
 
 
 def _sum(values: list) -> str:

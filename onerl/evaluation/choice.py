@@ -4,9 +4,8 @@
     chosen.table            its column checkpoint says "held-out: step 40"
 
 The paper evaluates a checkpoint every 20 steps and reports the best one on the test sets (its
-appendix B.5). The best of a hundred noisy numbers is too high, and no interval over problems says
-so. Choosing on other problems has no such bias; the difference between the two tables is the
-optimism.
+appendix B.5), which is too high, and no interval over problems says so. Choosing on other problems
+has no such bias; the difference between the two tables is the optimism.
 
     last        the last step
     held-out    the best on a selection set (`onerl.problems.benchmarks`), which is no test set
@@ -53,19 +52,25 @@ def choose(
     names = _same_problems(reports)
     tests = [name for name in names if name not in (*SELECTION_SETS, selection)]
     if how == "last":
-        return _picked(reports, dict.fromkeys(names, max(reports)), how)
-    if how == "paper-each":
-        return _picked(reports, {name: _best(reports, [name]) for name in tests}, how)
-    if how == "paper":
+        steps = dict.fromkeys(names, max(reports))
+    elif how == "paper-each":
+        steps = {name: _best(reports, [name]) for name in tests}
+    elif how == "paper":
         averaged = [name for name in reports[max(reports)].averaged if name in tests]
-        return _picked(reports, dict.fromkeys(tests, _best(reports, averaged)), how)
-    chosen_on = selection or next((name for name in names if name in SELECTION_SETS), None)
-    if chosen_on not in names:
-        raise ValueError(
-            f"selection: the reports have {', '.join(names)}, and choosing held-out needs a"
-            f" benchmark that is no test set, one of {', '.join(SELECTION_SETS)}"
-        )
-    return _picked(reports, dict.fromkeys(names, _best(reports, [chosen_on])), how)
+        steps = dict.fromkeys(tests, _best(reports, averaged))
+    else:
+        chosen_on = selection or next((name for name in names if name in SELECTION_SETS), None)
+        if chosen_on not in names:
+            raise ValueError(
+                f"selection: the reports have {', '.join(names)}, and choosing held-out needs a"
+                f" benchmark that is no test set, one of {', '.join(SELECTION_SETS)}"
+            )
+        steps = dict.fromkeys(names, _best(reports, [chosen_on]))
+    parts = []
+    for name, step in steps.items():
+        records = reports[step].records
+        parts.append(records[records["benchmark"] == name].assign(checkpoint=f"{how}: step {step}"))
+    return Report(pd.concat(parts, ignore_index=True))
 
 
 def _same_problems(reports: Mapping[int, Report]) -> list[str]:
@@ -93,13 +98,3 @@ def _best(reports: Mapping[int, Report], benchmarks: list[str]) -> int:
         for step in sorted(reports)
     }
     return max(scores, key=scores.get)
-
-
-def _picked(reports: Mapping[int, Report], steps: dict[str, int], how: str) -> Report:
-    """The records of each benchmark at its step, labelled."""
-    parts = [
-        records[records["benchmark"] == name].assign(checkpoint=f"{how}: step {step}")
-        for name, step in steps.items()
-        for records in [reports[step].records]
-    ]
-    return Report(pd.concat(parts, ignore_index=True))

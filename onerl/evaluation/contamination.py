@@ -11,20 +11,18 @@ template. exact: the completion begins with the rest, word for word. rouge_l: F-
 longest common subsequence of words, over as many words of the completion as the rest has.
 
 A high share says that text like this was read, not that this problem was: where text is templated,
-the rest follows from the beginning. The embedded model shows both. It completes the questions of
-its own training text ("world-corpus") hardly more often than questions of the same templates that
-it has never read ("world"), and none of another kind ("clean-arithmetic"). So compare a benchmark
-with one of its own kind that is younger than the model.
+the rest follows from the beginning. The embedded model completes the questions of its own training
+text ("world-corpus") hardly more often than unread questions of the same templates ("world"). So
+compare a benchmark with one of its own kind that is younger than the model.
 
 Not covered: answers from a cut problem, the paper's second measure; paraphrased leaks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import islice
+from functools import cached_property, partial
 from typing import Any
 
 import pandas as pd
@@ -57,8 +55,8 @@ class Completion:
         rows = []
         for name, group in self.records.groupby("benchmark", sort=False):
             for metric in METRICS:
-                found = Metric(metric).mean(group[metric])
-                rows.append([name, metric, found.n, found.value, found.low, found.high])
+                found = Metric(metric).mean(group[metric]).row()
+                rows.append({"benchmark": name, "metric": metric} | found)
         return pd.DataFrame(rows, columns=["benchmark", "metric", "n", "value", "low", "high"])
 
 
@@ -73,11 +71,9 @@ def completion(
     """How often a model completes problems from the first `share` of their words, greedily.
 
     Args:
-        model: as for `onerl.evaluate`.
+        model, limit, backend: as for `onerl.evaluate`.
         benchmarks: names of `onerl.problems.benchmarks`, or "world-corpus": 1,000 questions of
             the text that the embedded model was trained on.
-        limit: only so many problems of each, evenly spaced.
-        backend: as for `onerl.evaluate`.
 
     Raises:
         ValueError: share is not between 0 and 1, or a benchmark is unknown or cannot be scored.
@@ -88,26 +84,22 @@ def completion(
     if not 0 < share < 1:
         raise ValueError(f"share: {share} is out of range; allowed: above 0 and below 1")
     names = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    model = locate(model)
-    asked = [(name, problem) for name in names for problem in _problems(name, limit, model.world)]
+    model, rows = locate(model), []
+    asked = [(name, _problems(name, limit, model.world)) for name in names]
     sampler, tokenizer = sampler_for(backend, model), model.tokenizer
+    encode = partial(tokenizer.encode, add_special_tokens=False)
     start = START.get(model.format, "")
-    rows = [
-        {"benchmark": name, "problem": problem.id, **cut(problem.question, share)}
-        for name, problem in asked
-    ]
-
-    def encode(text: str) -> list[int]:
-        return tokenizer.encode(text, add_special_tokens=False)
-
-    for name in names:  # one set's longest rest must not lengthen another's completions
-        part = [row for row in rows if row["benchmark"] == name]
+    for name, problems in asked:  # a long rest of one set lengthens no other's completions
+        part = [
+            {"benchmark": name, "problem": problem.id, **cut(problem.question, share)}
+            for problem in problems
+        ]
         longest = max(len(encode(f" {row['rest']}")) for row in part)
         request = Request([1] * len(part), longest + SPARE_TOKENS, model.stops)
         rollouts = sampler.sample([encode(start + row["given"]) for row in part], request)
         for row, rollout in zip(part, rollouts, strict=True):
             text = tokenizer.decode(rollout.token_ids, skip_special_tokens=True)
-            row |= {"completion": text} | compare(row["rest"], text)
+            rows.append(row | {"completion": text} | compare(row["rest"], text))
     sampler.close()
     return Completion(pd.DataFrame(rows))
 
@@ -140,19 +132,18 @@ def _common(first: list[str], second: list[str]) -> int:
 
 
 def _problems(name: str, limit: int | None, world: World) -> list[Problem]:
+    """Of the corpus the questions of the world's text of seed 0, from its beginning, each once."""
     if name != CORPUS:
         return problems_of(name, limit, world)
-    return list(islice(_corpus(world), CORPUS_SIZE if limit is None else limit))
-
-
-def _corpus(world: World) -> Iterator[Problem]:
-    """The questions of the world's text of seed 0, from its beginning, each once."""
     from onerl.world import corpus
 
-    seen = set()
     before, after = corpus.prompt("\\0").split("\\0")
+    found: dict[str, Problem] = {}  # by question
     for document in corpus.documents(world):
+        if len(found) == (CORPUS_SIZE if limit is None else limit):
+            break
         question = document.text.removeprefix(before).split(after)[0]
-        if document.way is not None and question not in seen:
-            seen.add(question)
-            yield Problem(f"{CORPUS}/{len(seen)}", question, "", source=CORPUS)
+        if document.way is not None and question not in found:
+            id = f"{CORPUS}/{len(found) + 1}"
+            found[question] = Problem(id, question, "", source=CORPUS)
+    return list(found.values())

@@ -28,9 +28,8 @@ AGREE = "all agree"
 def graded(records: pd.DataFrame) -> pd.DataFrame:
     """The records with a column of True and False per grader, and `answer` and `status` by ours.
 
-    Args:
-        records: at least columns text and gold; with a column benchmark, the units of Minerva
-            Math are kept by the paper's evaluation, as in its code.
+    The records have at least text and gold; with a column benchmark, the units of Minerva Math are
+    kept by the paper's evaluation, as in its code.
     """
     pairs = list(zip(records["text"], records["gold"], strict=True))
     keep = records.get("benchmark", pd.Series("", index=records.index)) == "minerva_math"
@@ -67,15 +66,13 @@ def _kind(row: pd.Series) -> str:
         return AGREE
     if training and evaluation:
         return "ours alone refuses it"
-    if evaluation and not ours:
-        if row["status"] == "no-answer":
-            return "no closed box: the evaluation reads the answer elsewhere"
-        return _numeric(row["text"], row["gold"]) or "the evaluation accepts another form"
-    if ours and not evaluation:
-        return "the evaluation refuses a form of the answer"
     if ours:
-        return "the training refuses a form of the answer"
-    return "the training accepts another form"
+        return f"the {'training' if evaluation else 'evaluation'} refuses a form of the answer"
+    if training:
+        return "the training accepts another form"
+    if row["status"] == "no-answer":
+        return "no closed box: the evaluation reads the answer elsewhere"
+    return _numeric(row["text"], row["gold"]) or "the evaluation accepts another form"
 
 
 def _numeric(text: str, gold: str) -> str | None:
@@ -102,17 +99,15 @@ def report_by(found: pd.DataFrame, grader: str) -> Report:
 def accuracies(found: pd.DataFrame, benchmark: str) -> pd.DataFrame:
     """Accuracy under each grader, and minus ours on the same answers, paired by problem.
 
-    Returns:
-        index grader; n problems, k answers to each, value, low, high in percent; minus ours, from,
-        to in points; p.
+    Index grader; n problems, k answers to each, value, low, high in percent; minus ours, from, to
+    in points; p.
     """
-    ours, rows = report_by(found, OURS), {}
+    ours, rows = report_by(found, OURS), []
     for grader in GRADERS:
         report = report_by(found, grader)
-        accuracy = METRICS["accuracy"].mean(report.values(benchmark))
+        own = METRICS["accuracy"].mean(report.values(benchmark))
         minus = paired_difference(report, ours, benchmark)
-        ends = [accuracy.value, accuracy.low, accuracy.high]
-        rows[grader] = [accuracy.n, report.samples(benchmark), *ends]
-        rows[grader] += [minus.value, minus.low, minus.high, minus.p]
+        row = [own.n, report.samples(benchmark), own.value, own.low, own.high]
+        rows.append([*row, minus.value, minus.low, minus.high, minus.p])
     columns = ["n", "k", "value", "low", "high", "minus ours", "from", "to", "p"]
-    return pd.DataFrame(rows.values(), index=pd.Index(rows, name="grader"), columns=columns)
+    return pd.DataFrame(rows, index=pd.Index(GRADERS, name="grader"), columns=columns)

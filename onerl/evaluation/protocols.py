@@ -93,7 +93,7 @@ def protocol_for(
     protocol = replace(published, **{k: v for k, v in given.items() if v is not None})
     _check(benchmark, protocol)
     differ = [f"{k} {v}" for k, v in asdict(protocol).items() if v != getattr(published, k)]
-    return "; ".join([label, *([", ".join(differ)] if differ else [])]), protocol
+    return "; ".join(filter(None, [label, ", ".join(differ)])), protocol
 
 
 def _check(benchmark: str, protocol: Protocol) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
 
 from onerl import estimates
-from onerl.estimates import METRICS, Estimate, Metric, pass_at_k
+from onerl.estimates import METRICS, Estimate, pass_at_k
 from onerl.problems.benchmarks import PAPER_SETS, SELECTION_SETS
 
 REFLECTION = re.compile("rethink|recheck|recalculate", re.IGNORECASE)
@@ -25,7 +25,8 @@ CODE = re.compile(
 )
 ESTIMATE = ["value", "low", "high"]
 TABLE_COLUMNS = ["benchmark", "metric", "n", "k", *ESTIMATE, "protocol", "checkpoint", "note"]
-SHARE = Metric("correct")
+SHARE = METRICS["accuracy"]
+CUT_OFF = 0.05  # share of truncated answers from which an accuracy is one under a token budget
 
 
 @dataclass(frozen=True)
@@ -70,32 +71,40 @@ class Report:
     def table(self) -> pd.DataFrame:
         """benchmark, metric, n problems, k samples each, value, 95 % interval over problems.
 
-        protocol and checkpoint say how the answers were sampled and how the model was chosen. The
-        interval knows nothing of a choice: that of a checkpoint chosen on the same problems is
-        too high. note says where the interval does not promise 95 %. The average is a plain mean
-        of benchmarks, and is there if they are one model's.
+        protocol and checkpoint say how the answers were sampled and how the model was chosen; the
+        interval knows nothing of that choice. note says where it does not promise 95 %, and where
+        so many answers were cut off that brevity alone would raise the accuracy. The average is a
+        plain mean of benchmarks, and is there if they are one model's.
         """
         rows = []
         for name in self.benchmarks:
             k, how = self.samples(name), self._labels([name])
-            found = {m: unit.mean(self.values(name, m)) for m, unit in METRICS.items()}
-            found |= {f"pass@{m}": self.pass_at(m, name) for m in _powers_of_two(k)}
-            rows += [_row(name, metric, k, estimate, how) for metric, estimate in found.items()]
+            parts = {m: unit.mean(self.values(name, m)) for m, unit in METRICS.items()}
+            powers = sorted({2**i for i in range(1, k.bit_length())} | {k} - {1})
+            parts |= {f"pass@{m}": self.pass_at(m, name) for m in powers}
+            same = {"benchmark": name, "k": k} | how
+            if parts["truncated"].value > 100 * CUT_OFF:
+                cut = f"{parts['truncated'].value:.0f} % of the answers were cut off: shorter ones"
+                caution = f"{cut} alone would score higher; see the same with room"
+                was = parts["accuracy"]
+                parts["accuracy"] = replace(was, note="; ".join(filter(None, [was.note, caution])))
+            rows += [same | {"metric": metric} | part.row() for metric, part in parts.items()]
         how = self._labels(self.averaged)
-        if len(self.averaged) > 1 and "; " not in how[1]:
-            rows.append(_row("average", "accuracy", None, self.average(), how))
+        if len(self.averaged) > 1 and "; " not in how["checkpoint"]:
+            average = {"benchmark": "average", "metric": "accuracy", "k": None}
+            rows.append(average | how | self.average().row())
         return pd.DataFrame(rows, columns=TABLE_COLUMNS).astype({"k": "Int64"})
 
-    def _labels(self, benchmarks: Sequence[str]) -> list[str]:
+    def _labels(self, benchmarks: Sequence[str]) -> dict[str, str]:
         """Protocol and checkpoint of the answers to these benchmarks."""
         rows = self.records[self.records["benchmark"].isin(benchmarks)]
         labels = rows.reindex(columns=["protocol", "checkpoint"], fill_value="not recorded")
-        return ["; ".join(dict.fromkeys(labels[column])) for column in labels]
+        return {column: "; ".join(dict.fromkeys(labels[column])) for column in labels}
 
     def average(self, benchmarks: Sequence[str] | None = None) -> Estimate:
         """Mean accuracy in percent of benchmarks, each weighing the same; None: `averaged`."""
-        parts = [SHARE.mean(self.values(name)) for name in benchmarks or self.averaged]
-        return estimates.combination(parts)
+        names = benchmarks or self.averaged
+        return estimates.combination([SHARE.mean(self.values(name)) for name in names])
 
     @cached_property
     def by_category(self) -> pd.DataFrame:
@@ -112,20 +121,8 @@ class Report:
         known = self.records.reindex(columns=["benchmark", column, "problem", "correct"])
         for (name, part), group in known.groupby(["benchmark", column]):
             found = SHARE.mean(group.groupby("problem", sort=False)["correct"].mean())
-            rows.append([name, part, found.n, found.value, found.low, found.high])
+            rows.append({"benchmark": name, column: part} | found.row())
         return pd.DataFrame(rows, columns=["benchmark", column, "n", *ESTIMATE])
-
-    @cached_property
-    def reflections(self) -> pd.DataFrame:
-        """The paper's counts (its Figure 4): answers, those with a reflection word, and words."""
-        groups = self._measured.groupby("benchmark", sort=False)
-        found = groups.agg(
-            answers=("text", "size"),
-            with_word=("reflection", "sum"),
-            words=("reflection_words", "sum"),
-        )
-        found.loc["all"] = found.sum()
-        return found.reset_index()
 
     def samples(self, benchmark: str) -> int:
         """k: how often each problem of the benchmark was sampled."""
@@ -153,13 +150,3 @@ def paired_difference(
             f"{len(set(left.index) ^ set(right.index))} are in only one of the two reports"
         )
     return METRICS[metric].difference(left, right.loc[left.index])
-
-
-def _powers_of_two(largest: int) -> list[int]:
-    """2, 4, 8, … up to and including `largest`; nothing for 1, which is accuracy."""
-    powers = [2**i for i in range(1, largest.bit_length()) if 2**i < largest]
-    return [*powers, largest] if largest > 1 else []
-
-
-def _row(name: str, metric: str, k: int | None, found: Estimate, how: list[str]) -> list:
-    return [name, metric, found.n, k, found.value, found.low, found.high, *how, found.note]

@@ -6,27 +6,26 @@
     grids.recipes("data_size", "qwen2.5-math-1.5b")   the paper's arms of the same grid
     grids.differences(recipes)                        a row per arm: the fields in which they differ
 
-A grid is declared in `params/grids.yaml`; here an arm's changes become recipes. An arm changes only
-what it must, so that arms of different grids that mean the same run have the same hash, and share
-its folder. Not covered: training them (`onerl.sweep`) and what came out (`onerl.grids.grid`).
+An arm changes only what it must, so that arms of different grids that mean the same run have the
+same hash, and share its folder.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import yaml
 
-from onerl.parameters import RecipeError, nearest, params_folder
+from onerl.parameters import RecipeError, choose, nearest, params_folder
 from onerl.recipe import Recipe
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCALES = ("world", "paper")
 FIELDS = ("evaluate", "seeds", "quick", "arms", "steps")
 
 
@@ -52,17 +51,12 @@ def definition(name: str, scale: Literal["world", "paper"] = "world") -> Definit
     Raises:
         RecipeError: no such grid.
     """
-    if name not in _file():
-        raise RecipeError(
-            f"grid = {name!r}: there is no such grid{nearest(name, names())};"
-            f" grids: {', '.join(names())}"
-        )
-    grid = _file()[name]
-    arms = {
-        arm: dict(changes[scale] if set(changes) <= set(SCALES) else changes)
-        for arm, changes in grid["arms"].items()
-        if scale in changes or not set(changes) <= set(SCALES)
-    }
+    grid = _file()[choose("grid", name, _file())]
+    arms = {}
+    for arm, changes in grid["arms"].items():
+        everywhere = not set(changes) <= {"world", "paper"}
+        if everywhere or scale in changes:
+            arms[arm] = dict(changes if everywhere else changes[scale])
     quick = set(grid["quick"]["arms"] or arms)
     return Definition(
         arms=arms,
@@ -87,9 +81,7 @@ def recipes(
         preset: what the arms change: a preset's name, a YAML file, or a recipe, whose seed is
             replaced. Its model decides between the world's arms and the paper's. An arm's changes
             win over its values, but a number of steps that is not its preset's stays.
-        seeds, arms: only these, or only this one; None: those of the quick subset, or of the
-            whole grid.
-        full: the whole grid instead of the quick subset.
+        seeds, arms: only these, or this one; None: the quick subset's, or all with `full`.
 
     Raises:
         RecipeError: no such grid, preset or arm, or a seed that is not allowed.
@@ -101,21 +93,20 @@ def recipes(
     chosen = _listed("arms", arms) if arms is not None else grid.arms if full else grid.quick_arms
     for arm in chosen:
         if arm not in grid.arms:
-            raise RecipeError(
-                f"arms: grid {name} has no arm {arm!r} with preset {base.preset}"
-                f"{nearest(arm, grid.arms)}; arms: {', '.join(grid.arms)}"
-            )
+            near = f"{nearest(arm, grid.arms)}; arms: {', '.join(grid.arms)}"
+            preset = f"with preset {base.preset}"
+            raise RecipeError(f"arms: grid {name} has no arm {arm!r} {preset}{near}")
     if grid.steps is not None and base.steps == Recipe.load(base.preset).steps:
         base = base.replace(steps=grid.steps)
     if seeds is None:
         seeds = grid.seeds if full else grid.quick_seeds
-    numbers = _listed("seeds", seeds)
-    return {
-        (arm, seed): _recipe(base.replace(seed=seed), changes)
-        for arm, changes in grid.arms.items()
-        if arm in chosen
-        for seed in numbers
-    }
+    found = {}
+    for arm, seed in product([arm for arm in grid.arms if arm in chosen], _listed("seeds", seeds)):
+        changes = dict(grid.arms[arm])
+        row = changes.pop("row", None)
+        changed = base.replace(seed=seed).replace(**changes)
+        found[arm, seed] = changed if row is None else changed.ablation(row=row)
+    return found
 
 
 def differences(recipes: Mapping[tuple[str, int], Recipe]) -> pd.DataFrame:
@@ -136,29 +127,17 @@ def _listed(name: str, value: Any) -> tuple:
     return values
 
 
-def _recipe(base: Recipe, changes: Mapping[str, Any]) -> Recipe:
-    changes = dict(changes)
-    row = changes.pop("row", None)
-    changed = base.replace(**changes)
-    return changed if row is None else changed.ablation(row=row)
-
-
 @lru_cache(maxsize=1)
 def _file() -> dict[str, dict[str, Any]]:
     """`params/grids.yaml`, checked: what a mistyped key means must not be guessed."""
     path = params_folder() / "grids.yaml"
     found = yaml.safe_load(path.read_text("utf-8"))
     for name, grid in found.items():
-        for key in grid:
-            if key not in FIELDS:
-                raise RecipeError(
-                    f"{path}: grid {name}: unknown key {key!r}{nearest(key, FIELDS)};"
-                    f" allowed: {', '.join(FIELDS)}"
-                )
-        for arm in grid["quick"]["arms"] or ():
-            if arm not in grid["arms"]:
-                raise RecipeError(
-                    f"{path}: grid {name}: quick has an arm {arm!r} that the grid has not"
-                    f"{nearest(arm, grid['arms'])}"
-                )
+        where = f"{path}: grid {name}"
+        for key in set(grid) - set(FIELDS):
+            near = f"{nearest(key, FIELDS)}; allowed: {', '.join(FIELDS)}"
+            raise RecipeError(f"{where}: unknown key {key!r}{near}")
+        for arm in set(grid["quick"]["arms"] or ()) - set(grid["arms"]):
+            near = nearest(arm, grid["arms"])
+            raise RecipeError(f"{where}: quick has an arm {arm!r} that the grid has not{near}")
     return found

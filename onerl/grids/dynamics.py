@@ -8,9 +8,7 @@
     rollouts(run.path)                          what the rollouts on the example look like, by step
 
 The paper's section 3.2.2 and its Figures 2 to 4 and 16. Its saturation is read off a curve
-("before step 100"); ours is the step at which the training reward, averaged over 10 steps, first
-reaches 0.95. Not covered: the words of reflection and the length of held-out answers, which are
-metrics of `onerl.estimates`.
+("before step 100"). Not covered: words of reflection and length, metrics of `onerl.estimates`.
 """
 
 from __future__ import annotations
@@ -30,13 +28,9 @@ METRICS = ("accuracy", "reflection", "truncated", "length")  # of `table`
 
 
 def saturation(metrics: pd.DataFrame) -> int | None:
-    """The step at which the training reward's 10-step mean first reaches 0.95, or None.
-
-    Args:
-        metrics: `Run.metrics`, a row per step.
-    """
-    reached = (metrics["reward"].rolling(WINDOW).mean() >= SATURATED).to_numpy()
-    return int(metrics["step"].to_numpy()[reached.argmax()]) if reached.any() else None
+    """The step at which the training reward's 10-step mean in `Run.metrics` first reaches 0.95."""
+    reached = metrics["step"][metrics["reward"].rolling(WINDOW).mean() >= SATURATED]
+    return int(reached.iloc[0]) if len(reached) else None
 
 
 def after_saturation(
@@ -75,17 +69,17 @@ def change(rows: pd.DataFrame) -> Estimate:
     if rows.empty:
         raise ValueError("no run saturated: there is no change after saturation to speak of")
     if len(rows) == 1:
-        only = rows.iloc[0]
-        return Estimate(only["change"], only["low"], only["high"], 1, points=(only["change"],))
+        value, low, high = rows[["change", "low", "high"]].iloc[0]
+        return Estimate(value, low, high, 1, points=(value,))
     return estimates.seeds(rows["change"])
 
 
 def table(grid: Grid) -> pd.DataFrame:
-    """What the rest of each arm's runs adds after saturation, a row per benchmark and metric.
+    """`after_saturation` over the seeds: a row per arm that saturates, benchmark and metric.
 
     Returns:
         Columns arm, benchmark, metric, seeds, saturated at (mean step), then, at the end, change,
-        low, high; percent, but length in tokens. Arms none of whose runs saturates have no row.
+        low, high; percent, but length in tokens.
     """
     rows = []
     for arm in grid.arms:
@@ -94,9 +88,9 @@ def table(grid: Grid) -> pd.DataFrame:
                 found = after_saturation(grid, arm, metric, name)
                 if len(found):
                     means = found[["saturated", "then", "end"]].mean()
-                    total = change(found)
-                    ends = [total.value, total.low, total.high]
-                    rows.append([arm, name, metric, len(found), *means, *ends])
+                    mean = change(found)
+                    numbers = [len(found), *means, mean.value, mean.low, mean.high]
+                    rows.append([arm, name, metric, *numbers])
     columns = ["arm", "benchmark", "metric", "seeds", "saturated at", "then", "at the end"]
     return pd.DataFrame(rows, columns=[*columns, "change", "low", "high"])
 
@@ -115,29 +109,23 @@ def smoothed(metrics: pd.DataFrame, column: str, geometric: bool = False) -> pd.
     if geometric:
         wide = np.log(wide.where(wide > 0))
     means = wide.rolling(WINDOW, min_periods=1).mean()
-    rows = [_over_seeds(values) for values in means.to_numpy()]
-    table = pd.DataFrame(rows, index=means.index, columns=["value", "low", "high"])
+    rows = {}
+    for step, values in means.iterrows():
+        if len(numbers := values.dropna()):
+            found = estimates.seeds(numbers)
+            rows[step] = [found.value, found.low, found.high]
+    columns = ["value", "low", "high"]
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=columns, dtype=float)
+    table = table.reindex(means.index)  # nan where no seed has a number
     return np.exp(table) if geometric else table
 
 
-def _over_seeds(values: np.ndarray) -> list[float]:
-    """Value, low and high over the seeds that have a number; nan where none has."""
-    numbers = values[~np.isnan(values)]
-    if not len(numbers):
-        return [np.nan] * 3
-    found = estimates.seeds(numbers)
-    return [found.value, found.low, found.high]
-
-
 def rollouts(path: Path) -> pd.DataFrame:
-    """What the rollouts on the training example look like, a row per step that was kept.
-
-    Args:
-        path: a run's folder; `rollouts/` in it holds the samples of the steps with a checkpoint.
+    """What the rollouts in a run's folder look like, a row per step with a checkpoint.
 
     Returns:
-        Index step; columns rollouts, right (%), different (texts), the share of the most frequent
-        text (%), one column per way of writing of `onerl.world.corpus` (%), and that text itself.
+        Index step; columns rollouts, right (%), different (texts), most frequent (%), one per way
+        of writing of `onerl.world.corpus` (%), and text, the most frequent one.
     """
     rows = {}
     for file in sorted((Path(path) / "rollouts").glob("*.parquet")):
@@ -152,6 +140,4 @@ def rollouts(path: Path) -> pd.DataFrame:
             **(100 * ways).to_dict(),
             "text": counts.index[0],
         }
-    table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
-    shares = table.columns.drop(["text"], errors="ignore")
-    return table.assign(**{name: table[name].fillna(0.0) for name in shares})
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step").fillna(0.0)

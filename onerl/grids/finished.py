@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -35,13 +36,11 @@ def evaluated(run: Run, step: int, recipe: Recipe, limit: int | None = None) -> 
 
 def finished(run: Run, recipe: Recipe) -> bool:
     """Whether the run is finished, and was made from the inputs that there are now."""
-    if not run.done:
-        return False
-    try:
-        same_inputs(recipe, run)
-    except ValueError:
-        return False
-    return True
+    if run.done:
+        with suppress(ValueError):
+            same_inputs(recipe, run)
+            return True
+    return False
 
 
 def base_key(recipe: Recipe) -> tuple:
@@ -65,23 +64,17 @@ def collect(
         run = Run(out / recipe.hash())
         steps = asked_steps(run, evaluate)
         if finished(run, recipe) and all(evaluated(run, step, recipe, limit) for step in steps):
-            outcomes[key] = Outcome(
-                recipe=recipe,
-                metrics=run.metrics,
-                history=run.history,
-                reports={step: _report(run, step, recipe) for step in steps},
-                base=bases.get(base_key(recipe)),
-                path=run.path,
-            )
+            reports = {step: _report(run, step, recipe) for step in steps}
+            base = bases.get(base_key(recipe))
+            outcomes[key] = Outcome(recipe, run.metrics, run.history, reports, base, run.path)
     return Grid(outcomes, missing=tuple(key for key in recipes if key not in outcomes))
 
 
 def _report(run: Run, step: int, recipe: Recipe) -> Report:
     """As `onerl.evaluate` returns it, but without a look at the weights."""
-    parts = [
-        _records(run, step, name).assign(protocol=_protocol(recipe, name)[0])
-        for name in recipe.benchmarks
-    ]
+    parts = []
+    for name in recipe.benchmarks:
+        parts.append(_records(run, step, name).assign(protocol=_protocol(recipe, name)[0]))
     return Report(pd.concat(parts, ignore_index=True).assign(checkpoint=f"step {step}"))
 
 

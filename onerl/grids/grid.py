@@ -9,16 +9,14 @@
     grid.health()                      the verdict on each run
 
 Intervals are over training seeds (Student's) wherever an arm has two or more, because a single run
-says nothing about the next one. With one seed they are over problems (bootstrap), and the column
-`interval` says which it is. Accuracies and shares are in percent, length is in tokens.
-
-Not covered: running (`onerl.sweep`) and keeping (`onerl.grids.recorded`).
+says nothing about the next one. With one seed they are over problems, and the column `interval`
+says which it is. Accuracies and shares are in percent, length is in tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,10 +35,9 @@ COLUMNS = ["seeds", "problems", "value", "low", "high", "interval", "by seed", "
 
 @dataclass(frozen=True)
 class Outcome:
-    """One run of a grid: its recipe, metrics, accuracies per example, and reports by step.
+    """One run of a grid, with reports by step; `path` is None where it is only recorded.
 
-    `base` is the report on the model before training. `path` is the run's folder, None where the
-    run is only recorded.
+    `base` is the report on the model before training.
     """
 
     recipe: Recipe
@@ -50,33 +47,26 @@ class Outcome:
     base: Report | None
     path: Path | None = None
 
-    @property
-    def last(self) -> int:
-        return max(self.reports)
-
 
 @dataclass(frozen=True)
 class Grid:
-    """The finished runs of a grid by (arm, seed), and its tables.
-
-    `label` says what must be printed beside any number of a recorded grid.
-    """
+    """The finished runs of a grid; `label` belongs beside any number of a recorded one."""
 
     outcomes: Mapping[tuple[str, int], Outcome]
     recorded: bool = False
     label: str = "run here"
-    missing: tuple[tuple[str, int], ...] = field(default=())
+    missing: tuple[tuple[str, int], ...] = ()
 
     @cached_property
     def arms(self) -> list[str]:
         return list(dict.fromkeys(arm for arm, _ in self.outcomes))
 
     def health(self) -> pd.DataFrame:
-        """How each run is (`onerl.runs.health`): index arm and seed; verdict, sentence."""
+        """`onerl.runs.health` of each run: index arm and seed; columns verdict, sentence."""
         found = {key: health_of(run.metrics) for key, run in self.outcomes.items()}
-        index = pd.MultiIndex.from_tuples(found, names=["arm", "seed"])
-        rows = [(health.verdict, health.sentence) for health in found.values()]
-        return pd.DataFrame(rows, index=index, columns=["verdict", "sentence"])
+        rows = [[*key, health.verdict, health.sentence] for key, health in found.items()]
+        columns = ["arm", "seed", "verdict", "sentence"]
+        return pd.DataFrame(rows, columns=columns).set_index(columns[:2])
 
     def seeds(self, arm: str) -> list[int]:
         """Seeds of the arm's finished runs.
@@ -85,10 +75,8 @@ class Grid:
             ValueError: no run of this arm is in the grid.
         """
         if arm not in self.arms:
-            raise ValueError(
-                f"arm: {arm!r} has no finished run in this grid{nearest(arm, self.arms)};"
-                f" arms: {', '.join(self.arms)}"
-            )
+            near, arms = nearest(arm, self.arms), ", ".join(self.arms)
+            raise ValueError(f"arm: {arm!r} has no finished run in this grid{near}; arms: {arms}")
         return sorted(seed for name, seed in self.outcomes if name == arm)
 
     def steps(self, arm: str) -> list[int]:
@@ -106,18 +94,17 @@ class Grid:
         if seed not in self.seeds(arm):
             raise ValueError(f"seed: {arm} has no finished run with seed {seed}")
         run = self.outcomes[arm, seed]
-        step = run.last if step is None else step
+        step = max(run.reports) if step is None else step
         found = run.reports.get(step, run.base if step == 0 else None)
         if found is None:
-            raise ValueError(
-                f"step: {arm} with seed {seed} was not evaluated at step {step}, but at"
-                f" {', '.join(map(str, self.steps(arm)))}"
-            )
+            steps = ", ".join(map(str, self.steps(arm)))
+            message = f"was not evaluated at step {step}, but at {steps}"
+            raise ValueError(f"step: {arm} with seed {seed} {message}")
         return found
 
     @property
     def base(self) -> Report | None:
-        """The evaluation of the model before training (the first run's, as all start from it)."""
+        """The evaluation of the model before training, from which all runs start."""
         return next((run.base for run in self.outcomes.values() if run.base), None)
 
     def base_estimate(self, metric: str = "accuracy", benchmark: str | None = None) -> Estimate:
@@ -158,16 +145,14 @@ class Grid:
             base: the model before training alone, under the name "base model".
 
         Returns:
-            A row per arm: seeds, problems, value, low, high, interval ("seeds" or "problems": over
-            what), by seed (each one's value, where they are fewer than ten), and note: why the
-            interval does not promise 95 %.
+            A row per arm: seeds, problems, value, low, high, interval (over "seeds" or "problems"),
+            by seed (the values of fewer than ten), note (why the interval does not promise 95 %).
         """
         if base:
-            rows = {BASE: _row(self._values(BASE, metric, benchmark)[[0]], metric)}
-        else:
-            arms = [arm for arm in self.arms if arm != minus]
-            rows = {arm: self._row(arm, metric, benchmark, minus) for arm in arms}
-        return pd.DataFrame(rows.values(), index=pd.Index(rows, name="arm"), columns=COLUMNS)
+            return _table({BASE: _row(metric, self._values(BASE, metric, benchmark)[[0]])}, "arm")
+        arms = [arm for arm in self.arms if arm != minus]
+        sides = {arm: self._sides(arm, metric, benchmark, minus) for arm in arms}
+        return _table({arm: _row(metric, *pair) for arm, pair in sides.items()}, "arm")
 
     def curve(
         self, arm: str, metric: str = "accuracy", benchmark: str | None = None
@@ -176,8 +161,8 @@ class Grid:
         rows = {}
         for step in self.steps(arm):
             values = self._values(arm, metric, benchmark, step)
-            rows[step] = _row(values if step else values.iloc[:, :1], metric)
-        return pd.DataFrame(rows.values(), index=pd.Index(rows, name="step"), columns=COLUMNS)
+            rows[step] = _row(metric, values if step else values.iloc[:, :1])
+        return _table(rows, "step")
 
     def by_category(
         self,
@@ -187,75 +172,70 @@ class Grid:
         minus: str | None = None,
     ) -> pd.DataFrame:
         """The arm at its last step, a row per category of the benchmark's problems."""
-        name = benchmark or self._benchmark()
+        category, rows = self.categories(arm, benchmark), {}
+        sides = self._sides(arm, metric, benchmark, minus)
+        for group, problems in category.groupby(category):
+            rows[group] = _row(metric, *(side.loc[problems.index] for side in sides))
+        return _table(rows, "category")
+
+    def categories(self, arm: str, benchmark: str | None = None) -> pd.Series:
+        """The category of each problem of the benchmark."""
         records = self.report(arm, self.seeds(arm)[0]).records
-        records = records[records["benchmark"] == name]
-        category = records.drop_duplicates("problem").set_index("problem")["category"].astype(str)
-        rows = {
-            group: self._row(arm, metric, benchmark, minus, problems.index)
-            for group, problems in category.groupby(category)
-        }
-        return pd.DataFrame(rows.values(), index=pd.Index(rows, name="category"), columns=COLUMNS)
+        records = records[records["benchmark"] == (benchmark or self._benchmark())]
+        return records.drop_duplicates("problem").set_index("problem")["category"].astype(str)
 
     def difference(
-        self, a: str, b: str, metric: str = "accuracy", benchmark: str | None = None
+        self, a: str, b: str = BASE, metric: str = "accuracy", benchmark: str | None = None
     ) -> Estimate:
-        """Arm a minus arm b (or "base model") at their last steps, on the same seeds and problems.
+        """Arm a minus arm b, or the base model, at their last steps, on equal seeds and problems.
 
-        With two or more common seeds: Student's t of the seeds' differences. With one: bootstrap
-        and permutation over problems (`onerl.estimates.runs`). `points` has each seed's.
+        Over seeds or problems as `onerl.estimates.runs` says. `points` has each seed's.
 
         Raises:
-            ValueError: the arms have no seed in common.
+            ValueError: the arms have no seed in common, or other problems.
         """
-        return METRICS[metric].runs(*self._pair(a, b, metric, benchmark))
-
-    # -- one number per problem (rows) and seed (columns) ---------------------------------------
-
-    def _row(self, arm, metric, benchmark, minus, problems=slice(None)) -> dict:
-        if minus is None:
-            return _row(self._values(arm, metric, benchmark).loc[problems], metric)
-        left, right = self._pair(arm, minus, metric, benchmark)
-        return _row(left.loc[problems], metric, right.loc[problems])
+        return METRICS[metric].runs(*self._sides(a, metric, benchmark, b))
 
     def _benchmark(self) -> str:
         return next(iter(self.outcomes.values())).recipe.benchmarks[0]
 
     def _values(self, arm, metric, benchmark, step=None) -> pd.DataFrame:
+        """One number per problem (rows) and seed (columns)."""
         name = benchmark or self._benchmark()
         if arm == BASE:
             if self.base is None:
                 raise ValueError("base model: this grid has no evaluation of it")
             values = self.base.values(name, metric)
             return pd.DataFrame(dict.fromkeys(sorted({0, *(s for _, s in self.outcomes)}), values))
-        reports = {}
+        values = {}
         for seed in self.seeds(arm):
-            run = self.outcomes[arm, seed]
-            if step is None or step == 0 or step in run.reports:
-                reports[seed] = self.report(arm, seed, step)
-        return pd.DataFrame({s: report.values(name, metric) for s, report in reports.items()})
+            if step in (None, 0, *self.outcomes[arm, seed].reports):
+                values[seed] = self.report(arm, seed, step).values(name, metric)
+        return pd.DataFrame(values)
 
-    def _pair(self, a, b, metric, benchmark) -> tuple[pd.DataFrame, pd.DataFrame]:
-        left, right = (self._values(arm, metric, benchmark) for arm in (a, b))
+    def _sides(self, a, metric, benchmark, b=None) -> list[pd.DataFrame]:
+        """The values of arm a, or those of both arms for the seeds and problems in common."""
+        left = self._values(a, metric, benchmark)
+        if b is None:
+            return [left]
+        right = self._values(b, metric, benchmark)
         common = [seed for seed in left if seed in right]
         if not common:
-            raise ValueError(
-                f"a difference needs a common seed: {a} has {list(left)}, {b} has {list(right)}"
-            )
+            seeds = f"{a} has {list(left)}, {b} has {list(right)}"
+            raise ValueError(f"a difference needs a common seed: {seeds}")
         if set(left.index) != set(right.index):
             raise ValueError(f"a difference needs the same problems: {a} and {b} have others")
-        return left[common], right.loc[left.index, common]
+        return [left[common], right.loc[left.index, common]]
 
 
-def _row(values: pd.DataFrame, metric: str, minus: pd.DataFrame | None = None) -> dict[str, Any]:
+def _row(metric: str, values: pd.DataFrame, minus: pd.DataFrame | None = None) -> list[Any]:
     """`COLUMNS` of the mean over problems (rows) and seeds (columns), or of a difference."""
     found = METRICS[metric].runs(values, minus)
     points = found.points if found.over == "seeds" and len(found.points) < FEW_SEEDS else ()
-    return {
-        "seeds": values.shape[1],
-        "problems": values.shape[0],
-        **{name: getattr(found, name) for name in ("value", "low", "high")},
-        "interval": found.over,
-        "by seed": " ".join(f"{point:.1f}" for point in points),
-        "note": found.note,
-    }
+    by_seed = " ".join(f"{point:.1f}" for point in points)
+    interval = [found.value, found.low, found.high, found.over]
+    return [values.shape[1], values.shape[0], *interval, by_seed, found.note]
+
+
+def _table(rows: Mapping[Any, list[Any]], name: str) -> pd.DataFrame:
+    return pd.DataFrame(rows.values(), index=pd.Index(rows, name=name), columns=COLUMNS)

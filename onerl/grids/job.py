@@ -4,8 +4,7 @@
 
 A job can be killed at any time and started again: training goes on from the last checkpoint,
 evaluation behind the last whole batch, and a finished job does nothing. Where another process is
-training in the folder, it waits for that one to end. `Job` is also what submitit pickles: SLURM
-calls `checkpoint` when it preempts the job, and starts the same job again.
+training in the folder, it waits for that one to end.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ WAIT = 2  # seconds between two looks at a folder that another process is traini
 
 @dataclass(frozen=True)
 class Job:
-    """Train `recipe` in the folder `out`, evaluate its last checkpoint or all of them.
+    """Trains `recipe` in the folder `out`, and evaluates what is asked for.
 
     `base`: evaluate the model before training too. `limit`: only so many problems per benchmark.
     """
@@ -41,7 +40,8 @@ class Job:
     limit: int | None = None
 
     def __call__(self) -> None:
-        set_threads(self.recipe.threads)
+        if self.recipe.threads is not None:
+            os.environ.update(thread_variables(self.recipe.threads))
         run = self._train()
         for step in self.asked(run):
             run.evaluate(step, self.recipe.benchmarks, limit=self.limit)
@@ -73,19 +73,14 @@ class Job:
         return finished(run, self.recipe) and not self.asked(run)
 
     def checkpoint(self):
-        """What submitit queues again when the job is preempted: the same, for it resumes."""
+        """What submitit queues again when SLURM preempts the job: the same, for it resumes."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
 
 
-def set_threads(number: int | None) -> None:
-    """For the libraries that read their number of threads when they are first imported."""
-    if number is not None:
-        os.environ.update(thread_variables(number))
-
-
 def thread_variables(number: int) -> dict[str, str]:
+    """For the libraries that read their number of threads when they are first imported."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     return dict.fromkeys(names, str(number))
 

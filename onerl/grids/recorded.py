@@ -11,14 +11,14 @@
     history.parquet   share of right rollouts by run, step and example, where a run has several
 
 What is read from here was not run here: `Grid.label` says so, with commit, date and hardware, and
-belongs beside every number. Not covered: sampled texts and weights, which stay in the run folders.
+belongs beside every number.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,10 +34,11 @@ from onerl.parameters import nearest
 from onerl.recipe import Recipe
 from onerl.runs import outputs_folder
 from onerl.runs.files import write_text
+from onerl.training.children import command_line
 
 BASE_RUN = "base"
 CHANGED = " and changes"  # behind a commit that is not all that a run was made from
-NAMES = ["run", "benchmark", "category", "problem", "protocol", "status", "finish"]
+NAMES = ["benchmark", "category", "problem", "protocol", "status", "finish"]  # of an answer
 FILES = ("metrics", "records", "history")
 
 
@@ -52,6 +53,11 @@ class RecordedReport(Report):
 def folder_of(name: str) -> Path:
     """Where a grid's recorded results are."""
     return outputs_folder() / "recorded" / name
+
+
+def names() -> list[str]:
+    """The grids that are recorded, sorted."""
+    return sorted(path.parent.name for path in folder_of("").glob("*/runs.json"))
 
 
 def record(grid: Grid, name: str) -> Path:
@@ -70,24 +76,22 @@ def record(grid: Grid, name: str) -> Path:
             f"grid {name}: {len(dirty)} runs were made from a checkout with changes that are not"
             f" committed ({dirty[0]}); commit them and train again"
         )
-    tables = {
-        "metrics": [run.metrics.assign(run=key) for key, run in runs.items()],
-        "records": [
-            _compact(report, key, step)
-            for key, run in runs.items()
-            for step, report in sorted(run.reports.items())
-        ],
-        "history": [_long(run.history, key) for key, run in runs.items() if len(run.history)],
-    }
+    tables = {file: [] for file in FILES}
     if grid.base is not None:
-        tables["records"].insert(0, _compact(grid.base, BASE_RUN, 0))
+        tables["records"].append(_compact(grid.base, BASE_RUN, 0))
+    for key, run in runs.items():
+        tables["metrics"].append(run.metrics.assign(run=key))
+        tables["records"] += [_compact(run.reports[s], key, s) for s in sorted(run.reports)]
+        if len(run.history):  # a row per step and example that was visited in it
+            shares = run.history.rename_axis(columns="example").stack().dropna().rename("share")
+            tables["history"].append(shares.reset_index().assign(run=key))
     folder = folder_of(name)
     folder.mkdir(parents=True, exist_ok=True)
-    for file in FILES:
+    for file, parts in tables.items():
         target = folder / f"{file}.parquet"
         target.unlink(missing_ok=True)
-        if tables[file]:
-            table = _small(pd.concat(tables[file], ignore_index=True))
+        if parts:
+            table = _small(pd.concat(parts, ignore_index=True))
             table.to_parquet(target, index=False, compression="zstd", compression_level=19)
     lines = ",\n".join(json.dumps(entry) for entry in entries)
     write_text(folder / "runs.json", f'{{"grid": {json.dumps(name)}, "runs": [\n{lines}\n]}}\n')
@@ -101,32 +105,24 @@ def load(name: str) -> Grid:
         FileNotFoundError: no such grid is recorded; the message names those that are.
     """
     folder = folder_of(name)
-    if not (folder / "runs.json").is_file():
-        there = sorted(path.parent.name for path in folder.parent.glob("*/runs.json"))
-        raise FileNotFoundError(
-            f"recorded grid {name!r}: {folder / 'runs.json'} is not there{nearest(name, there)};"
-            f" recorded: {', '.join(there) or 'none'}"
-        )
+    if name not in names():
+        near, there = nearest(name, names()), ", ".join(names()) or "none"
+        lacks = f"{folder / 'runs.json'} is not there{near}; recorded: {there}"
+        raise FileNotFoundError(f"recorded grid {name!r}: {lacks}")
     entries = json.loads((folder / "runs.json").read_text("utf-8"))["runs"]
     tables = {file: _by_run(folder / f"{file}.parquet") for file in FILES}
-    reports = {
-        run: {
-            int(step): RecordedReport(_restored(rows, int(step)))
-            for step, rows in table.groupby("step", sort=True)
-        }
-        for run, table in tables["records"].items()
-    }
-    base = reports.get(BASE_RUN, {}).get(0)
-    outcomes = {
-        (entry["arm"], entry["seed"]): Outcome(
-            recipe=Recipe(**entry["recipe"]),
-            metrics=tables["metrics"][entry["hash"]].drop(columns="run").dropna(axis=1, how="all"),
-            history=_wide(tables["history"].get(entry["hash"])),
-            reports=reports[entry["hash"]],
-            base=base,
-        )
-        for entry in entries
-    }
+    reports = {}
+    for run, table in tables["records"].items():
+        for step, rows in table.groupby("step"):
+            answers = rows.drop(columns=["run", "step"]).assign(checkpoint=f"step {step}")
+            reports.setdefault(run, {})[int(step)] = RecordedReport(answers)
+    base, outcomes = reports.get(BASE_RUN, {}).get(0), {}
+    for entry in entries:
+        recipe, run = Recipe(**entry["recipe"]), entry["hash"]
+        metrics = tables["metrics"][run].drop(columns="run").dropna(axis=1, how="all")
+        history = _wide(tables["history"].get(run))
+        outcome = Outcome(recipe, metrics, history, reports[run], base)
+        outcomes[entry["arm"], entry["seed"]] = outcome
     return Grid(outcomes, recorded=True, label=_label(entries))
 
 
@@ -147,39 +143,22 @@ def _entry(arm: str, seed: int, run: Outcome) -> dict[str, Any]:
     }
 
 
-def _label(entries: Iterable[Mapping[str, Any]]) -> str:
+def _label(entries: Sequence[Mapping[str, Any]]) -> str:
     """RECORDED, not run here: 65 runs of 2026-11-23, at commit …, on …"""
-    entries = list(entries)
-
-    def all_of(values: Iterable[str]) -> str:
-        return ", ".join(sorted(set(values)))
-
-    machines = all_of(
-        f"{entry['hardware']}, {'1 thread' if entry['threads'] == 1 else 'several threads'} a run,"
-        f" torch {entry['torch']}"
-        for entry in entries
-    )
-    return (
-        f"RECORDED, not run here: {len(entries)} runs of"
-        f" {all_of(entry['started'][:10] for entry in entries)}, at commit"
-        f" {all_of(entry['commit'] for entry in entries)}, on {machines}"
-    )
+    days, commits, machines = set(), set(), set()
+    for entry in entries:
+        days.add(entry["started"][:10])
+        commits.add(entry["commit"])
+        threads = "1 thread" if entry["threads"] == 1 else "several threads"
+        machines.add(f"{entry['hardware']}, {threads} a run, torch {entry['torch']}")
+    of, at, on = (", ".join(sorted(values)) for values in (days, commits, machines))
+    return f"RECORDED, not run here: {len(entries)} runs of {of}, at commit {at}, on {on}"
 
 
 def _compact(report: Report, run: str, step: int) -> pd.DataFrame:
     """The report's records without text, question, gold or answer."""
-    columns = [*NAMES[1:], "sample", *dict.fromkeys(unit.column for unit in METRICS.values())]
+    columns = [*NAMES, "sample", *dict.fromkeys(unit.column for unit in METRICS.values())]
     return report._measured[columns].assign(run=run, step=step)
-
-
-def _restored(rows: pd.DataFrame, step: int) -> pd.DataFrame:
-    return rows.drop(columns=["run", "step"]).assign(checkpoint=f"step {step}")
-
-
-def _long(history: pd.DataFrame, run: str) -> pd.DataFrame:
-    """A row per step and example that was visited in it."""
-    stacked = history.rename_axis(columns="example").stack().dropna().rename("share")
-    return stacked.reset_index().assign(run=run)
 
 
 def _wide(rows: pd.DataFrame | None) -> pd.DataFrame:
@@ -192,23 +171,19 @@ def _wide(rows: pd.DataFrame | None) -> pd.DataFrame:
 
 def _small(table: pd.DataFrame) -> pd.DataFrame:
     """The smallest types that hold the values; float32 for measured numbers."""
-    kinds = {}
-    for name, column in table.items():
-        if name in (*NAMES, "example"):
-            kinds[name] = "category"
-        elif pd.api.types.is_integer_dtype(column):
-            kinds[name] = pd.to_numeric(column, downcast="integer").dtype
-        elif pd.api.types.is_float_dtype(column):
-            kinds[name] = "float32"
-    return table.astype(kinds)
+    kinds = dict.fromkeys(table.select_dtypes("floating"), "float32")
+    for name, column in table.select_dtypes("integer").items():
+        kinds[name] = pd.to_numeric(column, downcast="integer").dtype
+    names = [name for name in (*NAMES, "run", "example") if name in table]
+    return table.astype(kinds | dict.fromkeys(names, "category"))
 
 
 def _by_run(file: Path) -> dict[str, pd.DataFrame]:
     if not file.exists():
         return {}
     table = pd.read_parquet(file)
-    wide = {name: str for name in table if table[name].dtype == "category"}
-    wide |= {name: "int64" for name in table if pd.api.types.is_integer_dtype(table[name])}
+    wide = dict.fromkeys(table.select_dtypes("category"), str)
+    wide |= dict.fromkeys(table.select_dtypes("integer"), "int64")
     groups = table.astype(wide).groupby("run", sort=False)
     return {str(run): rows.reset_index(drop=True) for run, rows in groups}
 
@@ -223,18 +198,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--preset", default="tiny", help="a preset or a YAML file")
     parser.add_argument("--out", type=Path, help="folder of the run folders; default outputs/")
     given = parser.parse_args(arguments)
-    for name in given.grid:
-        try:
+    with command_line():
+        for name in given.grid:
             recipes = grids.recipes(name, given.preset, full=True)
-            evaluate = grids.definition(name, next(iter(recipes.values())).scale).evaluate
+            evaluate = grids.definition(name).evaluate
             grid = collect(recipes, given.out or outputs_folder(), evaluate)
-            folder = record(grid, name)
-        except (ValueError, OSError) as error:
-            raise SystemExit(f"error: {error}") from None
-        size = sum(file.stat().st_size for file in folder.iterdir())
-        print(f"{name}: {len(grid.outcomes)} of {len(recipes)} runs, {size / 2**20:.2f} MiB")
-        if grid.missing:
-            print("  not finished:", ", ".join(f"{arm} seed {s}" for arm, s in grid.missing))
+            size = sum(file.stat().st_size for file in record(grid, name).iterdir()) / 2**20
+            print(f"{name}: {len(grid.outcomes)} of {len(recipes)} runs, {size:.2f} MiB")
+            if grid.missing:
+                print("  not finished:", ", ".join(f"{arm} seed {s}" for arm, s in grid.missing))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,7 @@
 An example's history is the list of its training accuracies, one for each visit. The paper ranks by
 their variance (Eq. 1, 2); its example pi_j is the one ranked j. The rivals: LIMR's agreement with
 the mean curve of all examples (arXiv 2502.11886, as in the paper's released selection script),
-mean accuracy near one half, and chance. Whether a score predicts what an example is worth is not
-decided here: that takes a run on each (grid "selection").
+mean accuracy near one half, and chance. Whether one predicts a gain takes the grid "selection".
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ import pandas as pd
 from onerl.problems.released import historical_variance, ranks
 
 SCORES = ("std", "lim", "near_half", "random")
-"""Columns of `scores` to rank by; the greatest comes first in each."""
 
 
 def lim(histories: Sequence[Sequence[float]]) -> np.ndarray:
@@ -52,8 +50,8 @@ def scores(history: pd.DataFrame | Mapping[str, Sequence[float]], seed: int = 0)
         seed: of the random order.
 
     Returns:
-        A row per example, in the order given: mean, visits, the scores std, lim, near_half and
-        random, and the rank by each ("rank std", …; 1 is the greatest).
+        A row per example, as given: mean, visits, std, lim, near_half, random, and the rank by each
+        of the last four ("rank std", …; 1 is the greatest).
 
     Raises:
         ValueError: there is no example, or one was never visited.
@@ -67,15 +65,10 @@ def scores(history: pd.DataFrame | Mapping[str, Sequence[float]], seed: int = 0)
             " accuracies of a run on more than one example, each visited"
         )
     lists = list(history.values())
-    table = pd.DataFrame(
-        {
-            "mean": [float(np.mean(accuracies)) for accuracies in lists],
-            "visits": [len(accuracies) for accuracies in lists],
-            "std": [historical_variance(accuracies) for accuracies in lists],
-            "lim": lim(lists),
-            "near_half": [near_half(accuracies) for accuracies in lists],
-            "random": np.random.default_rng(seed).random(len(lists)),
-        },
-        index=pd.Index(list(history), name="example"),
-    )
+    table = pd.DataFrame(index=pd.Index(history, name="example"))
+    of_each = {"mean": np.mean, "visits": len, "std": historical_variance}
+    for name, score in of_each.items():
+        table[name] = [score(accuracies) for accuracies in lists]
+    table["lim"], table["near_half"] = lim(lists), [near_half(values) for values in lists]
+    table["random"] = np.random.default_rng(seed).random(len(lists))
     return table.assign(**{f"rank {name}": ranks(table[name]) for name in SCORES})

@@ -10,6 +10,8 @@ family two_bags. Not covered: benchmarks whose problems have no family, such as 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pandas as pd
 
 from onerl.estimates import METRICS
@@ -20,36 +22,32 @@ OWN, OTHERS = "the example's own template", "all other templates"
 COLUMNS = ["problems", "before", "after", "low", "high", "gain", "gain low", "gain high"]
 
 
-def by_family(grid: Grid, arm: str, benchmark: str = "world-unseen") -> pd.DataFrame:
-    """Accuracy before and after training, and the gain, a row per family; percent.
+def family(problem: str) -> str:
+    """The family of a problem of the embedded world, from its id."""
+    return problem.split("/")[2]
+
+
+def by_family(
+    grid: Grid, arm: str, benchmark: str = "world-unseen", group: Callable[[str], str] = family
+) -> pd.DataFrame:
+    """Accuracy before and after training, and the gain, a row per family (or group); percent.
 
     Intervals are over seeds (Student's) where there are two or more, over problems otherwise.
     """
-    return _grouped(grid, arm, benchmark, family)
+    before = grid.base.values(benchmark)
+    after = {seed: grid.report(arm, seed).values(benchmark) for seed in grid.seeds(arm)}
+    rows, unit = {}, METRICS["accuracy"]
+    for name, problems in before.groupby(before.index.map(group), sort=False):
+        values = pd.DataFrame(after).loc[problems.index]
+        found = unit.runs(values)
+        gain = unit.runs(values, pd.DataFrame(dict.fromkeys(values, problems)))
+        numbers = [number for e in (found, gain) for number in (e.value, e.low, e.high)]
+        rows[name] = [len(problems), unit.scale * problems.mean(), *numbers]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis("family")
 
 
 def elsewhere(grid: Grid, arm: str, benchmark: str = "world") -> pd.DataFrame:
     """The same in two rows: problems of a template that the arm trains on, and all others."""
     recipe = grid.outcomes[arm, grid.seeds(arm)[0]].recipe
     own = {family(problem.id) for problem in examples(recipe.examples, recipe.world)}
-    return _grouped(grid, arm, benchmark, lambda name: OWN if family(name) in own else OTHERS)
-
-
-def family(problem: str) -> str:
-    """The family of a problem of the embedded world, from its id."""
-    return problem.split("/")[2]
-
-
-def _grouped(grid: Grid, arm: str, benchmark: str, group) -> pd.DataFrame:
-    before = grid.base.values(benchmark)
-    after = pd.DataFrame(
-        {seed: grid.report(arm, seed).values(benchmark) for seed in grid.seeds(arm)}
-    ).loc[before.index]
-    rows, unit = {}, METRICS["accuracy"]
-    for name, problems in before.groupby(before.index.map(group), sort=False):
-        values = after.loc[problems.index]
-        base = pd.DataFrame(dict.fromkeys(values, problems))
-        found, gain = unit.runs(values), unit.runs(values, base)
-        numbers = [getattr(part, end) for part in (found, gain) for end in ("value", "low", "high")]
-        rows[name] = [len(problems), unit.scale * problems.mean(), *numbers]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS).rename_axis("family")
+    return by_family(grid, arm, benchmark, lambda name: OWN if family(name) in own else OTHERS)

@@ -16,12 +16,10 @@ alone, and never in a column with them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from onerl import grids, paper
 from onerl.evaluation.protocols import protocol_for
@@ -29,77 +27,59 @@ from onerl.grids import recorded
 from onerl.grids.finished import collect
 from onerl.grids.grid import BASE, Grid
 from onerl.paper import claims
-from onerl.parameters import nearest, params_folder
+from onerl.parameters import choose
 from onerl.recipe import RecipeError
 from onerl.runs import Run, outputs_folder
 
-COLUMN_OF = {
-    "math500": "math500",
-    "aime24": "aime24",
-    "aime25": "aime25",
-    "amc23": "amc23",
-    "minerva_math": "minerva",
-    "olympiadbench": "olympiad",
-}
-"""Benchmark: its column in the paper's beside."""
+COLUMN_OF = {"minerva_math": "minerva", "olympiadbench": "olympiad"}
+"""Benchmark: its column in the paper's tables, where that has another name."""
 
-PRESET_OF = {
-    "Qwen2.5-Math-1.5B": "qwen2.5-math-1.5b",
-    "Qwen2.5-Math-7B": "qwen2.5-math-7b",
-    "Llama-3.2-3B-Instruct": "llama-3.2-3b-instruct",
-    "DeepSeek-R1-Distill-Qwen-1.5B": "deepseek-r1-distill-qwen-1.5b",
-    "Qwen2.5-1.5B": "qwen2.5-1.5b",
-    "Qwen2.5-Math-1.5B-Instruct": "qwen2.5-math-1.5b-instruct",
-}
 PROBLEMS = {"world": "held-out", "world-unseen": "unseen families"}
 MAIN = "qwen2.5-math-1.5b"  # of the rows that the embedded world may stand beside
 WORLD = "tiny"
 STANDS_FOR_WORLD = "math500"  # what the paper has in place of the held-out problems
-BEST_AVERAGE = "best average on the test sets"
+MODELS = (
+    ("base", "Qwen2.5-Math-1.5B", "as given"),
+    ("pi1", "  after 1-shot RLVR on pi1", "best average on the test sets"),
+)
+OURS = ["measured at", "value", "low", "high", "seeds", "problems", "interval"]
 
 Grids = Mapping[tuple[str, str], Grid]
 """Grids by (name, preset)."""
 
 
-@lru_cache(maxsize=1)
 def declared() -> dict[str, dict[str, Any]]:
     """`params/paper/arms.yaml`: the tables in the paper's order."""
-    file = params_folder() / "paper" / "arms.yaml"
-    return yaml.safe_load(file.read_text("utf-8"))
+    return paper.described("arms")
 
 
 def recorded_grids() -> tuple[dict[tuple[str, str], Grid], list[str]]:
     """All that is recorded, of the embedded world, and the names of the grids that are not."""
-    found, missing = {}, []
-    there = sorted(path.parent.name for path in recorded.folder_of("").glob("*/runs.json"))
-    for name in dict.fromkeys([*grids.names(), *there]):
-        try:
-            found[name, WORLD] = recorded.load(name)
-        except FileNotFoundError:
-            missing.append(name)
-    return found, missing
+    there = recorded.names()
+    missing = [name for name in grids.names() if name not in there]
+    names = dict.fromkeys([*grids.names(), *there])
+    return {(name, WORLD): recorded.load(name) for name in names if name in there}, missing
 
 
 def finished_runs(out: Path | None = None) -> list[Run]:
     """The finished runs right under a folder, `outputs/` by default."""
-    folders = sorted(path.parent for path in (out or outputs_folder()).glob("*/recipe.yaml"))
-    return [run for run in map(Run, folders) if run.done]
+    files = sorted((out or outputs_folder()).glob("*/recipe.yaml"))
+    return [run for run in (Run(file.parent) for file in files) if run.done]
 
 
 def finished_grids(out: Path | None = None) -> dict[tuple[str, str], Grid]:
     """What is finished of each grid, by grid and preset; grids without a run are left out."""
     out = out or outputs_folder()
-    known = {run.path.name for run in finished_runs(out)}
+    presets = {run.path.name: run.recipe.preset for run in finished_runs(out)}
     found = {}
-    for preset in sorted({run.recipe.preset for run in finished_runs(out)}):
+    for preset in sorted(set(presets.values())):
         for name in grids.names():
             try:
                 recipes = grids.recipes(name, preset, full=True)
             except (RecipeError, FileNotFoundError):  # a preset of the user's own that is gone
                 continue
-            recipes = {key: r for key, r in recipes.items() if r.hash() in known}
-            scale = next((r.scale for r in recipes.values()), "paper")
-            grid = collect(recipes, out, grids.definition(name, scale).evaluate)
+            recipes = {key: r for key, r in recipes.items() if r.hash() in presets}
+            grid = collect(recipes, out, grids.definition(name).evaluate)
             if grid.outcomes:
                 found[name, preset] = grid
     return found
@@ -108,13 +88,11 @@ def finished_grids(out: Path | None = None) -> dict[tuple[str, str], Grid]:
 def other_runs(found: Grids, out: Path | None = None) -> pd.DataFrame:
     """The finished runs that are no arm of these grids: folder, and the recipe in short."""
     known = {run.recipe.hash() for grid in found.values() for run in grid.outcomes.values()}
-    fields = ["preset", "examples", "label", "reward", "steps", "seed"]
-    rows = [
-        [run.path.name, *(str(getattr(run.recipe, field))[:40] for field in fields)]
-        for run in finished_runs(out)
-        if run.path.name not in known
-    ]
-    return pd.DataFrame(rows, columns=["folder", *fields])
+    runs = [run for run in finished_runs(out) if run.path.name not in known]
+    table = pd.DataFrame({"folder": [run.path.name for run in runs]})
+    for field in ("preset", "examples", "label", "reward", "steps", "seed"):
+        table[field] = [str(getattr(run.recipe, field))[:40] for run in runs]
+    return table
 
 
 def verdicts() -> tuple[pd.DataFrame, list[str]]:
@@ -140,18 +118,14 @@ def paper_table(name: str, found: Grids) -> pd.DataFrame:
     Raises:
         ValueError: no such table.
     """
-    if name not in declared():
-        raise ValueError(f"table: {name!r} has no plan{nearest(name, declared())}")
-    table, plan = paper.table(name), declared()[name]
+    plan = declared()[choose("table", name, declared())]
     rows = []
-    for _, theirs in table.iterrows():
+    for _, theirs in paper.table(name).iterrows():
         shown = {"row": _called(theirs, plan["by"])}
         shown |= {f"paper: {column}": theirs[column] for column in plan["values"]}
-        ours = [_ours(plan, *place, found) for place in _places(theirs, plan)]
-        ours = [measured for measured in ours if measured]
-        rows += [shown | measured for measured in ours or [{}]]
-    ours = ["measured at", "value", "low", "high", "seeds", "problems", "interval"]
-    columns = ["row", *(f"paper: {column}" for column in plan["values"]), *ours]
+        ours = [_ours(plan, *place, found) for place in _places(theirs, plan) or ()]
+        rows += [shown | measured for measured in filter(None, ours)] or [shown]
+    columns = ["row", *(f"paper: {column}" for column in plan["values"]), *OURS]
     return pd.DataFrame(rows, columns=columns)
 
 
@@ -160,32 +134,24 @@ def text(name: str, rows: pd.DataFrame) -> str:
     printed = rows.round(1).astype(object).where(rows.notna(), "")
     for column in ("seeds", "problems"):
         printed[column] = [int(value) if value != "" else "" for value in printed[column]]
-    return "\n".join(
-        [
-            declared()[name]["title"],
-            printed.to_string(index=False),
-            *(f"* {note}" for note in paper.footnotes(name)),
-        ]
-    )
+    notes = [f"* {note}" for note in paper.footnotes(name)]
+    return "\n".join([declared()[name]["title"], printed.to_string(index=False), *notes])
 
 
 def grid_table(
     grid: Grid, theirs: pd.DataFrame, of: str = "Qwen2.5-Math-1.5B", metric: str = "accuracy"
 ) -> str:
-    """A grid's table and the paper's numbers, under headings that say whose they are.
+    """A grid's table and the paper's numbers, under headings that say whose they are; percent.
+
+    A star at an interval is explained below the table: it does not promise 95 %.
 
     Args:
         theirs: index arm, and "base model" for the model before training; arms without a row, and
             cells that are NaN, stay empty.
         of: the paper's model.
-
-    Returns:
-        Text to print: a row for the model before training, then one per arm; percent. A star at an
-        interval is explained below: it does not promise 95 %.
     """
-    ours, recipe = grid.table(metric), next(iter(grid.outcomes.values())).recipe
-    before = grid.table(metric, base=True)
-    ours = pd.concat([before, ours]).rename_axis(None)
+    recipe = next(iter(grid.outcomes.values())).recipe
+    ours = pd.concat([grid.table(metric, base=True), grid.table(metric)]).rename_axis(None)
     notes = [f"* {note}" for note in dict.fromkeys(ours["note"]) if note]
     ours["interval"] += ours["note"].map(lambda note: "*" if note else "")
     ours = ours.drop(columns="note").round(1)
@@ -203,28 +169,26 @@ def missing(name: str, found: Grids) -> list[str]:
     plan, lines = declared()[name], []
     for _, theirs in paper.table(name).iterrows():
         places = _places(theirs, plan)
-        for grid, arm, preset in places:
-            there = arm == BASE or arm in _arms(grid, preset)
+        for grid, arm, preset in places or ():
+            scale, flag = ("world", "") if preset == WORLD else ("paper", f" --preset {preset}")
+            there = arm in (BASE, *grids.definition(grid, scale).arms)
             if there and _ours(plan, grid, arm, preset, found) is None:
-                preset_of = "" if preset == WORLD else f" --preset {preset}"
-                lines.append(f"python -m onerl.sweep {grid}{preset_of} --full")
-        if not places and _selected(theirs, plan) and "instead" in plan:
+                lines.append(f"python -m onerl.sweep {grid}{flag} --full")
+        if places == [] and "instead" in plan:
             lines.append(plan["instead"])
     return list(dict.fromkeys(lines))
 
 
-def _places(theirs: pd.Series, plan: Mapping) -> list[tuple[str, str, str]]:
-    """(grid, arm, preset) of the runs that this row stands for, the embedded world's first."""
+def _places(theirs: pd.Series, plan: Mapping) -> list[tuple[str, str, str]] | None:
+    """(grid, arm, preset) of the runs of this row, the world's first; None: the plan leaves it."""
     name = plan["arms"].get(_called(theirs, plan["by"]))
-    preset = plan.get("preset", PRESET_OF.get(theirs.get("model"), MAIN))
-    if name is None or not _selected(theirs, plan):
+    if any(theirs[column] != value for column, value in plan.get("only", {}).items()):
+        return None
+    if name is None:
         return []
+    preset = plan.get("preset", theirs.get("model", MAIN).lower())
     grid, _, arm = name.partition("/")
     return [(grid, arm, at) for at in ([WORLD] if preset == MAIN else []) + [preset]]
-
-
-def _selected(theirs: pd.Series, plan: Mapping) -> bool:
-    return all(theirs[column] == value for column, value in plan.get("only", {}).items())
 
 
 def _called(theirs: pd.Series, by: Iterable[str]) -> str:
@@ -237,22 +201,16 @@ def _called(theirs: pd.Series, by: Iterable[str]) -> str:
 def _ours(plan: Mapping, name: str, arm: str, preset: str, found: Grids) -> dict[str, Any] | None:
     """What we measured for an arm at one scale, or None."""
     grid = found.get((name, preset))
-    if grid is None or (arm != BASE and arm not in grid.arms) or grid.base is None:
+    if grid is None or arm not in (BASE, *grid.arms) or grid.base is None:
         return None
     recipe = next(iter(grid.outcomes.values())).recipe
-    world = recipe.scale == "world"
-    shown = [column for column in plan["values"] if column in recipe.benchmarks]
-    benchmark = plan.get("world", "world") if world else next(iter(shown), recipe.benchmarks[0])
+    benchmark, scale = plan.get("world", "world"), "embedded world"
+    if recipe.scale == "paper":
+        shown = [column for column in plan["values"] if column in recipe.benchmarks]
+        benchmark, scale = [*shown, *recipe.benchmarks][0], recipe.model
     metric = plan.get("metric", "accuracy")
     estimate = grid.table(metric, benchmark, base=arm == BASE).loc[arm].to_dict()
-    scale = "embedded world" if world else recipe.model
-    problems = PROBLEMS.get(benchmark, benchmark)
-    return {"measured at": f"{scale}, {problems}", **estimate}
-
-
-@lru_cache
-def _arms(grid: str, preset: str) -> frozenset[str]:
-    return frozenset(grids.definition(grid, "world" if preset == WORLD else "paper").arms)
+    return {"measured at": f"{scale}, {PROBLEMS.get(benchmark, benchmark)}", **estimate}
 
 
 def theirs(benchmarks: Iterable[str]) -> pd.DataFrame:
@@ -266,17 +224,15 @@ def theirs(benchmarks: Iterable[str]) -> pd.DataFrame:
     rows = []
     names = [STANDS_FOR_WORLD if name.startswith("world") else name for name in benchmarks]
     for name in dict.fromkeys(names):
-        for data, model, checkpoint in (
-            ("base", "Qwen2.5-Math-1.5B", "as given"),
-            ("pi1", "  after 1-shot RLVR on pi1", BEST_AVERAGE),
-        ):
-            if name in COLUMN_OF:
-                value = paper.row("table8_main", data=data)[COLUMN_OF[name]]
-                n, k = sizes.loc[name, ["n_questions", "copies"]]
-                how = protocol_for(name, "paper")[0]
+        table, column, n, k, how = "table8_main", COLUMN_OF.get(name, name), None, None, None
+        if name in sizes.index:
+            n, k = sizes.loc[name, ["n_questions", "copies"]]
+            how = protocol_for(name, "paper")[0]
+        elif name in ("arc_easy", "arc_challenge"):
+            table, how = "table1_arc", "not published"
+        if how is not None:
+            for data, model, checkpoint in MODELS:
+                value = paper.row(table, data=data)[column]
                 rows.append([model, name, n, k, value, how, checkpoint])
-            elif name in ("arc_easy", "arc_challenge"):
-                value = paper.row("table1_arc", data=data)[name]
-                rows.append([model, name, None, None, value, "not published", checkpoint])
     columns = ["model", "benchmark", "n", "k", "value", "protocol", "checkpoint"]
     return pd.DataFrame(rows, columns=columns).astype({"n": "Int64", "k": "Int64"})

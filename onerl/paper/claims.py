@@ -10,9 +10,9 @@ A verdict is one of
     not seen here    it does not: the effect is elsewhere, or the interval too wide to say
     cannot be seen   the embedded world has nothing to see it on, and why
 
-and nothing else: no claim is asserted into being. Effects are means over training seeds with
-Student's interval, paired by seed and problem where two runs are compared; fewer than three seeds
-give no verdict. "Equal" means that the interval lies within `EQUAL` points of zero.
+and nothing else. Effects are means over training seeds with Student's interval, paired by seed and
+problem where two runs are compared; fewer than three seeds give no verdict. "Equal" means that the
+interval lies within `EQUAL` points of zero.
 
 The claims were written down with their measures and margins before the grids were complete; that
 an effect below a point is none, when one of +0.5 counted as a lift beside the paper's +25. They are
@@ -23,7 +23,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from inspect import signature
 from typing import Literal
 
 import numpy as np
@@ -44,10 +45,9 @@ COLUMNS = ["claim", "paper", "effect", "low", "high", "seeds", "verdict"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A finding of the paper (or of its critics), and how a grid can show it.
+    """A finding of the paper (or of its critics), and where the effect has to lie: `expected` of 0.
 
-    `expected` is where the effect has to lie: above 0, below 0, or equal to 0. Where `measure` is
-    None, `why` says why this scale cannot show it.
+    Where `measure` is None, `why` says why this scale cannot show it.
     """
 
     text: str
@@ -87,11 +87,12 @@ def _claim(entry: dict) -> Claim:
     expected = choose("expected", entry.get("expected", "above"), ("above", "below", "equal"))
     if not measure:
         return Claim(entry["claim"], entry["source"], expected, why=entry["why"])
-    make = MEASURES[choose("measure", measure.pop("of"), MEASURES)]
+    of = MEASURES[choose("measure", measure.pop("of"), MEASURES)]
     try:
-        return Claim(entry["claim"], entry["source"], expected, make(**measure))
+        signature(of).bind(Grid, **measure)
     except TypeError as error:
         raise RecipeError(f"claim {entry['claim']!r}: measure: {error}") from None
+    return Claim(entry["claim"], entry["source"], expected, partial(of, **measure))
 
 
 def table(grid: str | None = None) -> pd.DataFrame:
@@ -106,9 +107,9 @@ def table(grid: str | None = None) -> pd.DataFrame:
         found = recorded.load(name)
         for claim in declared()[name]:
             effect = claim.measure(found) if claim.measure else None
-            numbers = [np.nan] * 3 if effect is None else [effect.value, effect.low, effect.high]
-            seeds = 0 if effect is None else len(effect.points)
-            rows.append([claim.text, claim.source, *numbers, seeds, claim.verdict(effect)])
+            shown = effect or Estimate(np.nan, np.nan, np.nan, 0)
+            numbers = [shown.value, shown.low, shown.high, len(shown.points)]
+            rows.append([claim.text, claim.source, *numbers, claim.verdict(effect)])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
@@ -123,7 +124,7 @@ def text(rows: pd.DataFrame) -> str:
 
 
 def markdown(rows: pd.DataFrame) -> str:
-    """The table as the README has it."""
+    """The table as docs/verdicts.md has it."""
     lines = [
         "| the paper says | where | effect in points [95 % interval] | here |",
         "|--|--|--|--|",

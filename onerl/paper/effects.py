@@ -1,13 +1,12 @@
 """What a grid shows of a claim: a number with its interval over training seeds.
 
-Each function here makes a measure, a function of a `Grid` that returns an `Estimate` in points with
-a value per seed. Which claim it belongs to, and what would count as seen, is said in
-params/paper/claims.yaml.
+Each measure takes a `Grid` and returns an `Estimate` in points with a value per seed. Which claim
+it belongs to, and what would count as seen, is said in params/paper/claims.yaml.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from math import nan
 
 import numpy as np
@@ -17,75 +16,54 @@ from scipy import stats
 from onerl import estimates
 from onerl.estimates import Estimate
 from onerl.grids import dynamics, selection
-from onerl.grids.grid import BASE, Grid
+from onerl.grids.grid import Grid
 from onerl.grids.transfer import family
 
 
-def minus(
-    a: str, b: str = BASE, metric: str = "accuracy", benchmark: str | None = None
-) -> Callable[[Grid], Estimate]:
-    """Arm a minus arm b (or the base model) at their last steps, in points."""
-
-    def measure(grid: Grid) -> Estimate:
-        return grid.difference(a, b, metric, benchmark)
-
-    return measure
-
-
-def best_step(arm: str) -> Callable[[Grid], Estimate]:
+def best_step(grid: Grid, arm: str) -> Estimate:
     """The arm minus the base model at the step that is best on average over the seeds.
 
     Chosen on the test set, as the paper's Table 6 does, so the effect errs on the high side.
     """
-
-    def measure(grid: Grid) -> Estimate:
-        best = grid.curve(arm).drop(index=0, errors="ignore")["value"].idxmax()
-        base = grid.base_estimate().value
-        return _over_seeds([v - base for v in grid.estimate(arm, step=int(best)).points])
-
-    return measure
+    best = grid.curve(arm).drop(index=0, errors="ignore")["value"].idxmax()
+    base = grid.base_estimate().value
+    return _over_seeds([v - base for v in grid.estimate(arm, step=int(best)).points])
 
 
-def after_saturation(metric: str, benchmark: str, arm: str = "pi1") -> Callable[[Grid], Estimate]:
+def after_saturation(grid: Grid, metric: str, benchmark: str, arm: str = "pi1") -> Estimate:
     """The last checkpoint minus the first one after saturation, over the seeds that saturate."""
-
-    def measure(grid: Grid) -> Estimate:
-        return _over_seeds(dynamics.after_saturation(grid, arm, metric, benchmark)["change"])
-
-    return measure
+    return _over_seeds(dynamics.after_saturation(grid, arm, metric, benchmark)["change"])
 
 
-def weakest_family(arm: str) -> Callable[[Grid], Estimate]:
+def weakest_family(grid: Grid, arm: str) -> Estimate:
     """The smallest gain of the arm among the unseen families.
 
     The mean over the families was the first measure. It is lifted by remainders alone, whose right
     answer is often hit by a wrong solution, so it was replaced after it had been seen.
     """
-
-    def measure(grid: Grid) -> Estimate:
-        base = grid.base.values("world-unseen")
-        families = base.index.map(family)
-        gains = [
-            100 * (grid.report(arm, seed).values("world-unseen") - base).groupby(families).mean()
-            for seed in grid.seeds(arm)
-        ]
-        return _over_seeds([gain.min() for gain in gains])
-
-    return measure
+    base = grid.base.values("world-unseen")
+    lowest = []
+    for seed in grid.seeds(arm):
+        gains = 100 * (grid.report(arm, seed).values("world-unseen") - base)
+        lowest.append(gains.groupby(base.index.map(family)).mean().min())
+    return _over_seeds(lowest)
 
 
 def other_categories(grid: Grid) -> Estimate:
     """The mean gain over the base model in the categories that an arm's example is not from."""
-    return _by_category(grid, lambda gains, arm: gains[arm].drop(index=arm).mean())
+    values = []
+    for gains in _by_category(grid):
+        values.append(np.mean([gains[arm].drop(index=arm).mean() for arm in gains]))
+    return _over_seeds(values)
 
 
 def own_category(grid: Grid) -> Estimate:
     """How much more an example gains in its own category than the other examples gain there."""
-
-    def advantage(gains, arm):
-        return gains.loc[arm, arm] - gains.loc[arm].drop(index=arm).mean()
-
-    return _by_category(grid, advantage)
+    values = []
+    for gains in _by_category(grid):
+        others = [gains.loc[arm].drop(index=arm).mean() for arm in gains]
+        values.append(np.mean([gains.loc[arm, arm] for arm in gains] - np.array(others)))
+    return _over_seeds(values)
 
 
 def score_predicts_gain(grid: Grid) -> Estimate:
@@ -97,7 +75,7 @@ def score_predicts_gain(grid: Grid) -> Estimate:
     singles = [arm for arm in grid.arms if not arm.startswith("history")]
     for seed in grid.seeds("history, 16"):
         scores = selection.scores(grid.outcomes["history, 16", seed].history)["std"]
-        scores.index = [name.split("/")[-2] + ":" + name.split("/")[-1] for name in scores.index]
+        scores.index = [":".join(name.split("/")[-2:]) for name in scores.index]
         there = [arm for arm in singles if seed in grid.seeds(arm) and arm in scores.index]
         gains = [grid.report(arm, seed).values("world").mean() for arm in there]
         if len(there) > 3:
@@ -105,23 +83,14 @@ def score_predicts_gain(grid: Grid) -> Estimate:
     return _over_seeds(found)
 
 
-def _by_category(grid: Grid, of: Callable[[pd.DataFrame, str], float]) -> Estimate:
-    """`of` averaged over arms for each seed; gains: tested category x arm, in points."""
-    values = []
-    for seed in grid.seeds(grid.arms[0]):
-        if not all(seed in grid.seeds(arm) for arm in grid.arms):
-            continue
-        gains = pd.DataFrame({arm: _gains(grid, arm, seed) for arm in grid.arms})
-        values.append(np.mean([of(gains, arm) for arm in grid.arms]))
-    return _over_seeds(values)
-
-
-def _gains(grid: Grid, arm: str, seed: int) -> pd.Series:
-    """Gain over the base model in points, by category of the held-out problem."""
-    after = grid.report(arm, seed)
-    right = after.values("world") - grid.base.values("world")
-    category = after.records.drop_duplicates("problem").set_index("problem")["category"]
-    return 100 * right.groupby(category.astype(str)).mean()
+def _by_category(grid: Grid) -> Iterator[pd.DataFrame]:
+    """Points gained over the base model, category x arm, for each seed that all arms have."""
+    for seed in sorted(set.intersection(*(set(grid.seeds(arm)) for arm in grid.arms))):
+        gains = {}
+        for arm in grid.arms:
+            right = grid.report(arm, seed).values("world") - grid.base.values("world")
+            gains[arm] = 100 * right.groupby(grid.categories(arm, "world")).mean()
+        yield pd.DataFrame(gains)
 
 
 def _over_seeds(values: Sequence[float]) -> Estimate:
@@ -130,13 +99,13 @@ def _over_seeds(values: Sequence[float]) -> Estimate:
     return estimates.seeds(values, bounds=(-100.0, 100.0))
 
 
-MEASURES: dict[str, Callable[..., Callable[[Grid], Estimate]]] = {
-    "minus": minus,
+MEASURES = {
+    "minus": Grid.difference,
     "best_step": best_step,
     "after_saturation": after_saturation,
     "weakest_family": weakest_family,
-    "other_categories": lambda: other_categories,
-    "own_category": lambda: own_category,
-    "score_predicts_gain": lambda: score_predicts_gain,
+    "other_categories": other_categories,
+    "own_category": own_category,
+    "score_predicts_gain": score_predicts_gain,
 }
 """The measures by name, as claims.yaml has them; their arguments are the claim's."""

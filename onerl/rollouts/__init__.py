@@ -40,8 +40,8 @@ class Request:
     """What is asked of a sampler about a list of prompts.
 
     counts: rollouts of each prompt. seeds: an int64 per rollout (`draws.stream_seed`), in the
-    order of the prompts; not needed at temperature 0, which is greedy. top_p below 1 draws from
-    the nucleus (Holtzman et al. 2020). eos_ids: the tokens that end a rollout, and no others.
+    order of the prompts; not needed at temperature 0, which is greedy. eos_ids: the tokens that
+    end a rollout, and no others.
 
     Raises:
         ValueError: a number is out of range, or seeds and rollouts differ in number.
@@ -80,7 +80,7 @@ class Request:
 
 
 class Sampler(Protocol):
-    """Whoever samples rollouts of token ids."""
+    """Whoever samples rollouts of token ids; one that reads the model itself inherits the rest."""
 
     def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
         """`request.counts[i]` rollouts of each prompt i, in that order."""

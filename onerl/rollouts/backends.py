@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from onerl.models import Located, check_folder, load, locate
+from onerl.models import Located, check_model, load, locate
 from onerl.rollouts import Request, Rollout, Sampler
 from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.shared_prompt import SharedPromptSampler
@@ -40,9 +40,6 @@ def backend_for(backend: str, model: str | Path | Located) -> str:
 def sampler_for(backend: str, model: str | Path | Located) -> Sampler:
     """The sampler that evaluates the weights of a model, in the precision they are stored in.
 
-    Args:
-        backend: auto, torch or vllm.
-
     Raises:
         ValueError: another backend, one that is not installed or does not suit the model, or a
             model that is not whole.
@@ -53,14 +50,13 @@ def sampler_for(backend: str, model: str | Path | Located) -> Sampler:
     if backend_for(backend, model) == "torch":
         loaded = load(model.files)
         return SharedPromptSampler(loaded.to("cuda" if torch.cuda.is_available() else "cpu").eval())
-    check_folder(model.files)
+    check_model(model.files)
     from accelerate import Accelerator
     from transformers import AutoConfig
 
     from onerl.rollouts.vllm import VllmSampler
 
-    config = AutoConfig.from_pretrained(model.files, trust_remote_code=False)
-    stored = config.dtype or torch.float32
+    stored = AutoConfig.from_pretrained(model.files, trust_remote_code=False).dtype or torch.float32
     return VllmSampler(str(model.files), Accelerator(), dtype=str(stored).removeprefix("torch."))
 
 

@@ -1,8 +1,8 @@
 """Which token comes next, as a pure function of (stream seed of the rollout, position).
 
-Counter-based: there is no generator whose state a resumed run would have to restore, and what is
-drawn does not depend on the batch a rollout sits in. Covered: temperature, top-p (the nucleus of
-Holtzman et al. 2020), greedy. Not covered: top-k, which neither the paper nor its evaluation uses.
+Counter-based: a resumed run has no generator's state to restore, and what is drawn does not depend
+on the batch a rollout sits in. Covered: temperature, top-p (the nucleus of Holtzman et al. 2020),
+greedy. Not covered: top-k, which neither the paper nor its evaluation uses.
 """
 
 from __future__ import annotations
@@ -55,13 +55,10 @@ def choose(
 ):
     """Tokens and their log-probabilities, shape (rows,), from logits of shape (rows, vocabulary).
 
-    Temperature 0 takes the argmax, with the log-probability it has at temperature 1. Otherwise
-    the inverse cumulative distribution is read at one uniform; a token of probability 0 is never
-    chosen, because the first entry above a target below the total always has a mass of its own.
-
-    With top_p below 1 only the nucleus can be drawn: the likeliest tokens of the distribution at
-    this temperature, as few as reach top_p together. The log-probabilities are those inside the
-    nucleus, which sum to one: those of the distribution that was drawn from, as vLLM's are.
+    Temperature 0 takes the argmax. Otherwise the inverse cumulative distribution is read at one
+    uniform; a token of probability 0 is never chosen, because the first entry above a target below
+    the total always has a mass of its own. With top_p below 1 only the nucleus can be drawn; the
+    log-probabilities inside it sum to one, as vLLM's do.
     """
     logprobs = F.log_softmax(logits.double() / (temperature or 1.0), -1)
     if temperature == 0:
@@ -84,8 +81,8 @@ def choose(
 def nucleus(probabilities: torch.Tensor, top_p: float) -> torch.Tensor:
     """The probabilities with 0 outside the nucleus, not scaled up to one again.
 
-    A token stays while those before it, in falling order, have not reached top_p: the likeliest
-    one always stays. Equal probabilities keep the order of the vocabulary.
+    A token stays while those before it, in falling order, have not reached top_p. Equal
+    probabilities keep the order of the vocabulary.
     """
     falling, order = probabilities.sort(dim=-1, descending=True, stable=True)
     before = F.pad(falling.cumsum(-1)[..., :-1], (1, 0))

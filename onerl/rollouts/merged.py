@@ -1,16 +1,13 @@
 """Weights with their LoRA adapters added in, for the sampler and for checkpoints.
 
 The paper trains every weight; adapters are for a GPU that cannot hold a gradient and two moments
-for each of them. The reference model is then the policy with its adapters off, so it needs no
-memory of its own.
+for each of them. Covered: adapters on all linear layers but the output layer, without dropout, on
+one process or on several with replicated weights. Not covered: sharded weights, quantised bases.
 
-Covered: adapters on all linear layers but the output layer, without dropout, on one process or on
-several with replicated weights. Not covered: sharded weights, quantised base models.
-
-The adapters are never merged into the weights that are trained: `merge_adapter` followed by
-`unmerge_adapter` leaves other float32 values behind, so a resumed run would differ. What needs
-merged weights gets its own: the sampler in the projections that it fuses at every call anyway
-(`merged_weight`), a checkpoint in the tensors that it writes (`merged_state`).
+PEFT's `merge_adapter` followed by `unmerge_adapter` leaves other float32 values behind, so a
+resumed run would differ. What needs merged weights gets its own: the sampler in the projections
+that it fuses at every call (`merged_weight`), a checkpoint in the tensors that it writes
+(`merged_state`).
 """
 
 from __future__ import annotations

@@ -5,12 +5,10 @@ every copy, grows its cache by concatenation and decodes every row until the las
 sampler prefills each distinct prompt once, keeps completions in a static cache beside the
 unexpanded prompt cache, drops finished rows, and returns the log-probabilities it has anyway.
 
-Randomness is counter-based: token t of a rollout is picked by one uniform that is a pure function
-of (stream seed of the rollout, t). What is drawn therefore does not depend on the batch a rollout
-sits in, on the rows dropped around it, or on the number of threads. The logits themselves differ
-in their last float32 bits between batch sizes; read with a float64 cumulative sum that changes
-about one token in 300,000 on the shipped model, and none where the batch is the same, as in a
-resumed run.
+What is drawn (`draws`) does not depend on the batch a rollout sits in, on the rows dropped around
+it, or on the number of threads. The logits themselves differ in their last float32 bits between
+batch sizes; that changes about one token in 300,000 on the shipped model, and none where the batch
+is the same, as in a resumed run.
 
 Covered: Qwen2 and Llama architectures (grouped queries, attention and MLP biases or none, tied
 heads, every static rope scaling), sampling at a temperature and from the nucleus (top-p), greedy
@@ -25,7 +23,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from onerl.rollouts import Request, Rollout
+from onerl.rollouts import Request, Rollout, Sampler
 from onerl.rollouts.draws import choose
 from onerl.rollouts.merged import merged_weight
 
@@ -54,8 +52,8 @@ class _Batch:
 
     One prompt is a grid of one line, whose rollouts attend to its cache in one product. Several
     prompts are a grid of one column, each rollout with a copy of its prompt's cache: lines of
-    different length would leave a third of the slots empty. `rows` maps slots to positions in the
-    caller's list; -1 is an empty slot.
+    different length would leave a third of the slots empty. `rows` maps slots to rollouts; -1 is an
+    empty slot.
     """
 
     def __init__(self, rows: torch.Tensor, prompt_lengths: torch.Tensor):
@@ -65,22 +63,17 @@ class _Batch:
         self.completion: list[list[torch.Tensor]] = []  # two of (N, KV, K, T, hd) per layer
         self.mask: torch.Tensor | None = None  # (N, 1, 1, P), -inf beyond a prompt's end
 
-    def one_column(self, owners: torch.Tensor) -> None:
-        """One line per rollout; `owners` are the lines of the filled slots, in order."""
-        self.rows = self.rows[self.rows >= 0][:, None]
-        self.keep_lines(owners)
-
     def keep_lines(self, lines: torch.Tensor) -> None:
         self.lengths = self.lengths[lines]
         self.prompt = [(k[lines], v[lines]) for k, v in self.prompt]
         self.mask = None if self.mask is None else self.mask[lines]
 
-    def repack(self, alive: torch.Tensor, filled: int) -> torch.Tensor | None:
-        """Drop dead slots when it pays; returns the flat indices of the slots kept, or None."""
+    def repack(self, alive: torch.Tensor, tokens: torch.Tensor, filled: int) -> torch.Tensor:
+        """Drop dead slots when it pays; returns the tokens of the slots that are left."""
         keep = alive.any(1).nonzero().squeeze(1)
         width = int(alive.sum(1).max())
         if len(keep) * width > REPACK_BELOW * alive.numel():
-            return None
+            return tokens
         order = torch.argsort(alive[keep].logical_not().byte(), dim=1, stable=True)[:, :width]
         slots = keep[:, None] * alive.shape[1] + order
         self.rows = self.rows.where(alive, -1).flatten()[slots]
@@ -93,13 +86,13 @@ class _Batch:
                 fresh = cache.new_empty(*slots.shape[:1], len(heads), width, *cache.shape[3:])
                 fresh[..., :filled, :] = cache[..., :filled, :][index]
                 layer[i] = fresh
-        return slots.flatten()
+        return tokens[slots.flatten()]
 
 
-class SharedPromptSampler:
-    """Samples from `model`, a Qwen2 or Llama causal language model on any device.
+class SharedPromptSampler(Sampler):
+    """Samples from the current weights of `model`, a Qwen2 or Llama model on any device.
 
-    Weights are read at every call of `sample`, so the rollouts are always the current policy's.
+    Every call reads the weights where they are: `sync` and `close` have nothing to do.
 
     Raises:
         ValueError: another architecture, or a model with sliding-window attention.
@@ -119,17 +112,9 @@ class SharedPromptSampler:
         self.head_dim, self.scale = attention.head_dim, attention.scaling
         self.heads, self.kv_heads = config.num_attention_heads, config.num_key_value_heads
 
-    def sync(self, model: torch.nn.Module) -> None:
-        """Nothing to do: every call reads the weights where they are."""
-
-    def close(self) -> None:
-        """Nothing to do: the memory is the model's."""
-
     @torch.no_grad()
     def sample(self, prompts: Sequence[Sequence[int]], request: Request) -> list[Rollout]:
         """`request.counts[i]` rollouts of each distinct prompt i, in that order.
-
-        To force an opening, append its tokens to the prompt.
 
         Raises:
             ValueError: a prompt is empty, or the model's logits are not finite.
@@ -141,33 +126,32 @@ class SharedPromptSampler:
         ids = torch.zeros(total, limit, dtype=torch.long, device=device)  # (B, T)
         logprobs = torch.zeros(total, limit, dtype=torch.float64, device=device)  # (B, T)
         lengths = torch.full((total,), limit, device=device)  # (B,)
-        stopped = torch.zeros(total, dtype=torch.bool, device=device)  # (B,)
         eos = torch.tensor(sorted(request.eos_ids), dtype=torch.long, device=device)
         for group, rows in self._batches(prompts, request.counts, limit):
             batch, hidden = self._prefill([prompts[p] for p in group], rows, limit)
             for t in range(limit):
                 row = batch.rows.flatten()  # (N K,)
+                logits = self.model.get_output_embeddings()(self.model.model.norm(hidden))
                 tokens, chosen = choose(  # (N K,)
-                    self._logits(hidden), request.temperature, stream[row], t, request.top_p
+                    logits, request.temperature, stream[row], t, request.top_p
                 )
                 live = row >= 0
                 ids[row[live], t], logprobs[row[live], t] = tokens[live], chosen[live]
                 ended = live & torch.isin(tokens, eos)
                 lengths[row[ended]] = t + 1
-                stopped[row[ended]] = True
                 batch.rows = batch.rows.masked_fill(ended.view_as(batch.rows), -1)
                 alive = batch.rows >= 0
                 if t + 1 == limit or not alive.any():
                     break
-                kept = batch.repack(alive, t)
-                hidden = self._decode(batch, tokens if kept is None else tokens[kept], t)
+                hidden = self._decode(batch, batch.repack(alive, tokens, t), t)
         if not logprobs.isfinite().all():
             raise ValueError("the model's logits are not finite; the policy has diverged")
-        columns = (owners, lengths.tolist(), ids.tolist(), logprobs.tolist(), stopped.tolist())
-        return [
-            Rollout(owner, tokens[:length], values[:length], "stop" if stop else "length")
-            for owner, length, tokens, values, stop in zip(*columns, strict=True)
-        ]
+        rollouts = []
+        columns = (owners, lengths.tolist(), ids.tolist(), logprobs.tolist())
+        for owner, length, tokens, values in zip(*columns, strict=True):
+            finish = "stop" if tokens[length - 1] in request.eos_ids else "length"
+            rollouts.append(Rollout(owner, tokens[:length], values[:length], finish))
+        return rollouts
 
     def _refresh(self, positions: int) -> None:
         """Fuse the projections of the current weights and compute the rotary angles."""
@@ -206,27 +190,25 @@ class SharedPromptSampler:
         config, weight = self.model.config, self.model.model.embed_tokens.weight
         token_bytes = 2 * config.num_hidden_layers * self.kv_heads * self.head_dim
         token_bytes *= weight.element_size()
-        firsts = [sum(counts[:p]) for p in range(len(counts))]
-        work = []  # (prompt length, rollouts, prompt, first row)
+        work, end = [], 0  # (prompt length, rollouts, prompt, first row)
         for p, count in enumerate(counts):
-            fit = CACHE_BYTES // (token_bytes * (len(prompt_ids[p]) + max_new_tokens))
-            width = min(MAX_ROWS, max(1, fit))
-            for start in range(0, count, width):
-                size = min(width, count - start)
-                work.append((len(prompt_ids[p]), size, p, firsts[p] + start))
-        grid: list[tuple[int, int, int, int]] = []
-        for item in [*sorted(work), None]:
-            if grid:
-                longest, width = item[0] if item else 0, max(i[1] for i in (*grid, item or grid[0]))
-                slots = (len(grid) + 1) * width
-                fits = slots * (longest + max_new_tokens) * token_bytes <= CACHE_BYTES
-                if item is None or slots > MAX_ROWS or not fits:
-                    width = max(i[1] for i in grid)
-                    rows = [[*range(f, f + n), *[-1] * (width - n)] for _, n, _, f in grid]
-                    yield [i[2] for i in grid], torch.tensor(rows, device=weight.device)
-                    grid = []
-            if item:
-                grid.append(item)
+            length, first, end = len(prompt_ids[p]), end, end + count
+            width = min(MAX_ROWS, max(1, CACHE_BYTES // (token_bytes * (length + max_new_tokens))))
+            for row in range(first, end, width):
+                work.append((length, min(width, end - row), p, row))
+        grids: list[list[tuple[int, int, int, int]]] = []
+        for item in sorted(work):
+            grid = [*grids[-1], item] if grids else [item]
+            slots = len(grid) * max(size for _, size, _, _ in grid)
+            fits = slots * (item[0] + max_new_tokens) * token_bytes <= CACHE_BYTES
+            if grids and fits and slots <= MAX_ROWS:
+                grids[-1] = grid
+            else:
+                grids.append([item])
+        for grid in grids:
+            width = max(size for _, size, _, _ in grid)
+            rows = [[*range(row, row + n), *[-1] * (width - n)] for _, n, _, row in grid]
+            yield [p for _, _, p, _ in grid], torch.tensor(rows, device=weight.device)
 
     def _project(self, layer: _Layer, x: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor):
         """Scaled and rotated queries (..., H, hd), rotated keys and values (..., KV, hd).
@@ -246,9 +228,6 @@ class SharedPromptSampler:
         gate, up = F.linear(layer.norm_mlp(x), *layer.gate_up).chunk(2, -1)
         return x + layer.down(F.silu(gate) * up)
 
-    def _logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        return self.model.get_output_embeddings()(self.model.model.norm(hidden))
-
     def _prefill(self, prompts: list[Sequence[int]], rows: torch.Tensor, max_new_tokens: int):
         """A batch whose prompts are cached, and the last hidden states (N K, D) of its slots.
 
@@ -267,22 +246,16 @@ class SharedPromptSampler:
         shapes = (n, kv, size, longest), (n, kv, longest, size)
         batch.prompt = [tuple(weight.new_zeros(shape) for shape in shapes) for _ in self.layers]
         step = max(1, PREFILL_TOKENS // longest)
-        last = torch.cat(
-            [
-                self._prefill_part(batch, prompts[start : start + step], start)
-                for start in range(0, n, step)
-            ]
-        )
+        starts = range(0, n, step)
+        last = torch.cat([self._prefill_part(batch, prompts[i : i + step], i) for i in starts])
         hidden = last.repeat_interleave(width, 0)  # (N K, D)
         if n > 1:
             filled = rows.flatten() >= 0
-            hidden = hidden[filled]
-            batch.one_column(torch.arange(n, device=rows.device).repeat_interleave(width)[filled])
+            hidden, batch.rows = hidden[filled], rows.flatten()[filled][:, None]
+            batch.keep_lines(torch.arange(n, device=rows.device).repeat_interleave(width)[filled])
         lines, columns = batch.rows.shape
         shape = (lines, kv, columns, max_new_tokens, size)
-        for _ in self.layers:
-            own = [weight.new_empty(shape) for _ in range(2)]
-            batch.completion.append(own)
+        batch.completion = [[weight.new_empty(shape) for _ in range(2)] for _ in self.layers]
         return batch, hidden
 
     def _prefill_part(self, batch: _Batch, prompts: list[Sequence[int]], start: int):

@@ -1,10 +1,4 @@
-"""How rollouts are grouped: into steps, into micro-batches of the loss, into forward passes.
-
-In the shapes below B is rollouts, P prompt tokens, padded on the left, T completion tokens, padded
-on the right.
-"""
-
-from __future__ import annotations
+"""How rollouts are grouped: into steps, into micro-batches of the loss, into forward passes."""
 
 import heapq
 from collections.abc import Iterator, Sequence
@@ -33,8 +27,8 @@ class DataOrder(Sampler):
 
     def __len__(self) -> int:
         recipe = self.recipe
-        rollouts = recipe.prompts_per_step * recipe.num_generations
-        return recipe.steps * recipe.updates_per_step * rollouts
+        updates = recipe.steps * recipe.updates_per_step
+        return updates * recipe.prompts_per_step * recipe.num_generations
 
     def __iter__(self) -> Iterator[int]:
         @lru_cache(maxsize=2)
@@ -51,23 +45,32 @@ class DataOrder(Sampler):
                     yield from [prompt] * self.recipe.num_generations
 
 
+def pass_tokens(prompt: int, width: int, rows: int, shared: bool) -> int:
+    """Tokens, padding included, that go through the model for `rows` completions of one prompt.
+
+    With a cache the prompt is `shared`: it goes through once, and its last token with every row.
+    Checkpointed and sharded models take no cache, so there every row begins with the prompt.
+    """
+    return prompt + rows * (1 + width) if shared else rows * (prompt + width)
+
+
 def chunks(
-    prompts: Sequence[tuple[int, ...]], lengths: Sequence[int], rows: Sequence[int], budget: int
+    prompts: Sequence[tuple[int, ...]],
+    lengths: Sequence[int],
+    rows: Sequence[int],
+    budget: int,
+    shared: bool = True,
 ) -> list[list[int]]:
     """Splits `rows` into chunks of one prompt and similar length, each under `budget` tokens.
 
-    A chunk costs its prompt once and, per row, the prompt's last token and the longest completion;
-    a single row may exceed the budget. The longest row of a chunk comes last.
-
-    Args:
-        prompts, lengths: token ids of the prompt, and completion tokens, of every rollout.
-        rows: indices of the rollouts that are wanted.
-        budget: padded tokens.
+    A chunk costs its `pass_tokens`; a single row may exceed the budget. The longest row of a chunk
+    comes last. `prompts` and `lengths` are token ids of the prompt, and completion tokens, of every
+    rollout.
     """
     groups: list[list[int]] = []
     for row in sorted(rows, key=lambda row: (prompts[row], lengths[row])):
         group = groups[-1] if groups else []
-        cost = len(prompts[row]) + (len(group) + 1) * (lengths[row] + 1)
+        cost = pass_tokens(len(prompts[row]), max(lengths[row], 1), len(group) + 1, shared)
         if group and prompts[group[0]] == prompts[row] and cost <= budget:
             group.append(row)
         else:
@@ -78,18 +81,11 @@ def chunks(
 def fingerprints(prompt_ids, prompt_mask, completion_ids, completion_mask) -> torch.Tensor:
     """A hash of each rollout's tokens: the same in any row, on any rank and with any padding.
 
-    Args:
-        prompt_ids, prompt_mask: (B, P).
-        completion_ids, completion_mask: (B, T).
-
-    Returns:
-        int64, (B,).
+    Prompts are (B, P), padded on the left, completions (B, T), on the right; the hash int64, (B,).
     """
     total = torch.zeros(len(prompt_ids), dtype=torch.int64, device=prompt_ids.device)
-    for ids, mask, first, step in (
-        (prompt_ids.flip(1), prompt_mask.flip(1), -1, -1),
-        (completion_ids, completion_mask, 0, 1),
-    ):
+    prompts = prompt_ids.flip(1), prompt_mask.flip(1), -1, -1
+    for ids, mask, first, step in (prompts, (completion_ids, completion_mask, 0, 1)):
         place = first + step * torch.arange(ids.shape[1], device=ids.device)  # (P,) or (T,)
         mixed = ids.long() * 0x2545F4914F6CDD1D + place * 0x1B873593CC9E2D51
         mixed = (mixed ^ (mixed >> 29)) * 0x27D4EB2F165667C5
@@ -97,22 +93,16 @@ def fingerprints(prompt_ids, prompt_mask, completion_ids, completion_mask) -> to
     return total
 
 
-def micro_batches(
-    lengths: Sequence[int], budget: int, content: Sequence | None = None
-) -> list[list[int]]:
+def micro_batches(lengths: Sequence[int], budget: int, content=None) -> list[list[int]]:
     """Packs sequences into as few micro-batches of `budget` tokens as their total allows.
 
     Returns the rows of each. A sequence, longest first, goes to the micro-batch with the fewest
     tokens. The released code balances them too, with the Karmarkar-Karp heuristic, after the same
-    count.
-
-    Args:
-        lengths: tokens of prompt and completion of each sequence.
-        content: orders sequences of one length, so that the packing depends on the sequences and
-            not on the order they stand in; without it, their order decides.
+    count. `lengths` are tokens of prompt and completion; `content` orders sequences of one length,
+    so that the packing depends on the sequences; without it, the order they stand in decides.
     """
-    count = min(len(lengths), -(-sum(lengths) // budget))
-    heap = [(0, i, []) for i in range(max(1, count))]
+    count = max(1, min(len(lengths), -(-sum(lengths) // budget)))
+    heap = [(0, i, []) for i in range(count)]
     content = content if content is not None else range(len(lengths))
     for row in sorted(range(len(lengths)), key=lambda row: (-lengths[row], content[row])):
         tokens, i, rows = heapq.heappop(heap)
@@ -122,20 +112,13 @@ def micro_batches(
 
 
 def token_weights(
-    prompts: Sequence[int],
-    completions: Sequence[int],
-    budget: int,
-    content: Sequence | None = None,
+    prompts: Sequence[int], completions: Sequence[int], budget: int, content=None
 ) -> list[float]:
     """The weight in the loss of a completion token, for each sequence (reference 2.2).
 
     One over the completion tokens of its micro-batch, times the micro-batch's share of the
-    sequences: with one micro-batch, 1 / all completion tokens.
-
-    Args:
-        prompts, completions: lengths in tokens, of all sequences of an update.
-        budget: tokens of a micro-batch.
-        content: see `micro_batches`.
+    sequences: with one micro-batch, 1 / all completion tokens. `prompts` and `completions` are
+    lengths in tokens, of all sequences of an update; `budget`, `content`: see `micro_batches`.
     """
     weights = [0.0] * len(completions)
     totals = [p + c for p, c in zip(prompts, completions, strict=True)]

@@ -9,19 +9,17 @@ data order and shuffles are functions of (seed, step), so weights, optimiser mom
 are all there is to save.
 """
 
-from __future__ import annotations
-
 import contextlib
 import dataclasses
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from safetensors.torch import load_file, load_model, save_file
+from safetensors.torch import load_file, save_file
 from transformers import TrainerState
 
 from onerl import runs
@@ -37,13 +35,14 @@ from onerl.runs.run import (
 )
 from onerl.world import is_world, world_of
 
-if TYPE_CHECKING:  # importing it takes two seconds
-    from peft import PeftModel
-
 KEPT_STATES = 2
 ADAPTER = "adapter.safetensors"
 OWN = re.compile(r"(?:step-(\d{6,})|\.step-\d{6,}(?:\.parquet)?\.(?:partial|former))(?:\.parquet)?")
 KINDS = re.compile(r"\.(?:jsonl?|safetensors|jinja|model)$|^(?:merges|vocab)\.txt$")
+LOST = (
+    "%s is missing or damaged, and no state before it is left to make it again from; the rest of"
+    " the run is whole"
+)
 logger = logging.getLogger(__name__)
 
 
@@ -51,10 +50,7 @@ def save_checkpoint(run: Path, step: int, model, tokenizer, weights: dict | None
     """Weights (safetensors, as trained), tokenizer and world, whole or not at all, with their sums.
 
     Adapters are merged into the weights written: every checkpoint is an ordinary model. `weights`
-    are the gathered ones of a sharded model (`onerl.training.sharding`).
-
-    Raises:
-        OSError: the folder cannot be written.
+    are the gathered ones of a sharded model (`sharding`). Raises OSError.
     """
     target = run / "checkpoints" / folder_name(step)
     with files.atomic_dir(target) as folder:
@@ -71,23 +67,31 @@ def save_checkpoint(run: Path, step: int, model, tokenizer, weights: dict | None
 
 
 def save_state(
-    run: Path, step: int, model, moments: dict[int, dict[str, Any]], trainer_state: TrainerState
+    run: Path,
+    step: int,
+    model,
+    moments: dict[int, dict[str, Any]],
+    trainer_state: TrainerState,
+    own: Mapping[str, dict[str, torch.Tensor]] | None = None,
 ) -> None:
     """What resuming after `step` needs besides its checkpoint; older states go once it is whole.
 
-    Args:
-        moments: the optimiser's state by the index of the parameter.
+    `moments` is the optimiser's state by the index of the parameter, `own` the tensors of further
+    files, by the file's name.
 
-    Raises:
-        OSError: a file cannot be written, or does not read back as it was written.
+    Raises OSError: a file cannot be written, or does not read back as it was written.
     """
     target = run / "state" / folder_name(step)
     with files.atomic_dir(target) as folder:
-        tensors = {
-            f"{index}.{key}": value for index, kept in moments.items() for key, value in _flat(kept)
-        }
+        flat = [(i, *pair) for i, kept in moments.items() for pair in _flat(kept)]
+        tensors = {f"{index}.{key}": value for index, key, value in flat}
         save_file(tensors, folder / "optimizer.safetensors")
-        save_adapter(model, folder / ADAPTER)
+        for name, kept in (own or {}).items():
+            save_file(dict(_flat(kept)), folder / name)
+        if has_adapters(model):
+            from peft import get_peft_model_state_dict
+
+            save_file(dict(_flat(get_peft_model_state_dict(model))), folder / ADAPTER)
         kept = dataclasses.replace(trainer_state, log_history=[])
         kept.save_to_json(str(folder / "trainer_state.json"))
         for name in (METRICS, provenance.FILE):
@@ -108,23 +112,21 @@ def drop_old_states(run: Path) -> None:
         _remove(old)
 
 
-def damage(run: Path, state: Path) -> str | None:
+def damage(run: Path, state: Path) -> Path | None:
     """The first file of a state, or of its checkpoint, that is missing or altered; None: whole."""
     step = int(state.name.removeprefix("step-"))
-    altered = state_damage(run, state, contents=True)
-    altered = altered or checkpoint_damage(run, step, contents=True)
-    return str(run / altered[0]) if altered else None
+    altered = state_damage(run, state, True) or checkpoint_damage(run, step, True)
+    return run / altered[0] if altered else None
 
 
 def whole_states(run: Path) -> list[tuple[int, Path]]:
     """(step, folder) of the states that are whole, newest first; damaged ones are reported."""
     whole = []
     for step, folder in reversed(step_folders(run / "state")):
-        damaged = damage(run, folder)
-        if damaged is None:
-            whole.append((step, folder))
-        else:
+        if damaged := damage(run, folder):
             logger.warning("%s is damaged; resuming from an earlier checkpoint", damaged)
+        else:
+            whole.append((step, folder))
     return whole
 
 
@@ -134,19 +136,18 @@ def resume_point(run: runs.Run) -> tuple[int, Path | None]:
     It is the newest whole state from which everything that is damaged is made again. What lies
     before every whole state cannot be: it is named, and stays as it is.
 
-    Raises:
-        ValueError: the run is finished, and no state is left to make the damaged part of it again.
+    Raises ValueError: the run is finished, and no state is left to make the damaged part of it
+    again.
     """
-    found, whole = run.damage(), whole_states(run.path)
-    found = [(path, step) for path, step in found if not path.startswith("state/")]  # named there
+    whole = whole_states(run.path)  # says what is wrong with a state
+    found = [(path, step) for path, step in run.damage() if not path.startswith("state/")]
     oldest = whole[-1][0] if whole else 0
-    again = [(path, step) for path, step in found if step > oldest]
-    before = min([step for _, step in again], default=float("inf"))
+    first = min([step for _, step in found if step > oldest], default=float("inf"))
     for path, step in found:
         if step <= oldest:
-            name_lost(run, path)
+            logger.warning(LOST, run.path / path)
     for step, folder in whole:
-        if step < before:
+        if step < first:
             return step, folder
     reached = [step for step, _ in run.checkpoints if step > 0]
     if run.done:
@@ -158,34 +159,24 @@ def resume_point(run: runs.Run) -> tuple[int, Path | None]:
     return 0, None
 
 
-def name_lost(run: runs.Run, path: str) -> None:
-    """Say that a file is damaged which training on from the states that are left passes by."""
-    logger.warning(
-        "%s is missing or damaged, and no state before it is left to make it again from; the rest"
-        " of the run is whole",
-        run.path / path,
-    )
-
-
 def settled(run: runs.Run) -> bool:
     """Whether a finished run can be returned as it is: nothing damaged that can be made again.
 
     The sizes of all its files are looked at, and the sums of its last checkpoint and metrics.
 
-    Raises:
-        ValueError: the last checkpoint is damaged, and cannot be made again.
+    Raises ValueError: the last checkpoint is damaged, and cannot be made again.
     """
     last = max([step for step, _ in run.checkpoints], default=0)
     found = run.damage(contents=[last])
     oldest = min([step for step, _ in step_folders(run.path / "state")], default=float("inf"))
-    again = [path for path, step in found if step > oldest]
-    if again:
-        logger.warning("%s is missing or damaged: it is made again", run.path / again[0])
-        return False
+    for path, step in found:
+        if step > oldest:
+            logger.warning("%s is missing or damaged: it is made again", run.path / path)
+            return False
     for path, step in found:
         if step >= last and path.startswith("checkpoints"):
             raise beyond_repair(run, path)
-        name_lost(run, path)
+        logger.warning(LOST, run.path / path)
     return True
 
 
@@ -201,8 +192,7 @@ def beyond_repair(run: runs.Run, path: str) -> ValueError:
 def begin(run: runs.Run, model, tokenizer) -> Path | None:
     """The state to go on from; the folder holds nothing beyond it, and the base model at step 0.
 
-    Raises:
-        ValueError: a file that no run wrote stands where one is read, written or removed.
+    Raises ValueError when a file that no run wrote stands where one is read, written or removed.
     """
     step, state = resume_point(run)
     if state is not None:
@@ -225,10 +215,7 @@ def rewind(run: Path, step: int, state: Path | None) -> None:
     """Drop what the folder holds beyond `step`: it is made again, and made the same.
 
     The metrics are those of `state`, whatever has become of the file since; None: of step 0. What
-    killed writers left goes too. Names that no run gives stay.
-
-    Raises:
-        ValueError: what would be dropped holds a file that no run wrote, or is a symbolic link.
+    killed writers left goes too. Names that no run gives stay. Raises as `refuse_strangers`.
     """
     dropped = []
     for kind in ("state", "checkpoints", "rollouts"):
@@ -255,10 +242,8 @@ def rewind(run: Path, step: int, state: Path | None) -> None:
 def refuse_strangers(path: Path) -> None:
     """Refuse to remove a symbolic link, or a folder with a file that its sums do not name.
 
-    Where there are no sums, with a file that is of no kind that a checkpoint or state has.
-
-    Raises:
-        ValueError: naming it.
+    Where there are no sums, with a file of no kind that a checkpoint or state has. Raises
+    ValueError, naming it.
     """
     known: set[str] = set()
     for name in (sums.SUMS, MANIFEST):
@@ -284,18 +269,19 @@ def _remove(path: Path) -> None:
 def load_weights(model: torch.nn.Module, run: Path, state: Path) -> None:
     """What is trained, as it was at that state, into `model`, bit for bit."""
     if (state / ADAPTER).exists():
-        load_adapter(model, state / ADAPTER)
+        from peft import set_peft_model_state_dict
+
+        found = set_peft_model_state_dict(model, load_file(state / ADAPTER))
+        if found.unexpected_keys:
+            layer = found.unexpected_keys[0]
+            raise ValueError(f"{state / ADAPTER}: {layer} fits no layer of the model")
     else:
-        load_model(model, _weights_file(run, state), strict=False)
+        model.load_state_dict(read_weights(run, state), strict=False)
 
 
 def read_weights(run: Path, state: Path) -> dict[str, torch.Tensor]:
     """The full weights as they were at that state, by name."""
-    return load_file(_weights_file(run, state))
-
-
-def _weights_file(run: Path, state: Path) -> Path:
-    return run / "checkpoints" / state.name / "model.safetensors"
+    return load_file(run / "checkpoints" / state.name / "model.safetensors")
 
 
 def read_moments(state: Path) -> dict[int, dict[str, Any]]:
@@ -317,21 +303,3 @@ def _flat(moments: dict[str, Any]) -> Iterator[tuple[str, torch.Tensor]]:
             yield from ((f"{key}.{inner}", tensor.clone()) for inner, tensor in _flat(value))
         else:
             yield key, torch.as_tensor(value).detach().cpu().contiguous()
-
-
-def save_adapter(model: torch.nn.Module, file: Path) -> None:
-    """The adapters as trained, for `load_adapter`; no file for a model without."""
-    if has_adapters(model):
-        from peft import get_peft_model_state_dict
-
-        tensors = get_peft_model_state_dict(model)
-        save_file({name: t.detach().cpu().contiguous() for name, t in tensors.items()}, file)
-
-
-def load_adapter(model: PeftModel, file: Path) -> None:
-    """Adapters written by `save_adapter` into `model`, bit for bit."""
-    from peft import set_peft_model_state_dict
-
-    found = set_peft_model_state_dict(model, load_file(file))
-    if found.unexpected_keys:
-        raise ValueError(f"{file}: {found.unexpected_keys[0]} fits no layer of the model")

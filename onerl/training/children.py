@@ -1,7 +1,5 @@
 """Programs: how ours end, and how those end that we start."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import subprocess

@@ -6,45 +6,98 @@ found or missing. Data and configurations that come from the hub are fetched, as
 weights are not.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
+from transformers import AutoConfig
 
 from onerl import models, problems
-from onerl.models import load_tokenizer, locate
 from onerl.parameters import params_folder
 from onerl.recipe import Recipe
+from onerl.rollouts.backends import backend_for
 from onerl.runs import claim
-from onerl.training import memory
+from onerl.training import memory, processes
+from onerl.training.config import check_optimizer, gpus_said
 from onerl.training.rewards import check_reward, reward_source
 from onerl.training.rows import check_lengths, training_rows
 
 
 def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
     """The report, and a line for each thing that is missing."""
-    checks = Checks()
-    model = locate(recipe.model).name
-    shape = checks.shape(model)
-    parts = [marked(recipe), work(recipe)]
-    if shape is None:
-        parts.append("GPU memory and disk: not estimated, the model's configuration is not here\n")
-        needed = 0.0
-    else:
-        backend = backend_of(recipe)
-        parts.append(memory_tables(recipe, shape, backend))
-        on_disk = memory.disk(recipe, shape)
-        needed = sum(on_disk.values())
-        parts.append(table("disk, in GB (estimate)", on_disk))
-    checks.everything(recipe, model, out, needed)
-    return "\n".join([*parts, checks.report()]), checks.missing
+    found, missing = [], []
+
+    def attempt(what: str, action: Callable[[], Any]) -> Any:
+        try:
+            result = action()
+        except (OSError, ValueError) as error:
+            line = " ".join(str(error).split())
+            if line not in missing:
+                missing.append(line)
+            return None
+        found.append(f"{what}: {result}" if isinstance(result, str) else what)
+        return result
+
+    located = models.locate(recipe.model)
+    model = located.name
+    hub = "" if located.folder else hub_reached()
+    attempt(f"model {model}", lambda: models.check_model(model))
+    tokenizer = attempt("tokenizer", lambda: models.load_tokenizer(model))
+    attempt("examples", lambda: examples_of(recipe, tokenizer))
+    attempt("reward", lambda: reward_of(recipe))
+    if recipe.method == "sft":
+        attempt("solution", lambda: solution_of(recipe, tokenizer))
+    for name in recipe.benchmarks:
+        attempt(f"benchmark {name}", lambda name=name: problems_of(recipe, name))
+    attempt("backend", lambda: backend_of(recipe))
+    attempt(f"optimizer {recipe.optimizer}", lambda: check_optimizer(recipe))
+    parts, needed = estimates(recipe, model)
+    attempt("out", lambda: check_out(recipe, out, needed))
+    warned = [line for line in (slow_backend(recipe), hub) if line]
+    lines = [
+        *(f"found    {line}" for line in found),
+        *(f"WARNING  {line}" for line in warned),
+        *(f"MISSING  {line}" for line in missing),
+    ]
+    return "\n".join([marked(recipe), work(recipe), *parts, *lines]) + "\n", missing
+
+
+def hub_reached() -> str:
+    """Asks the hub once; if nobody answers, says so, and nothing below asks again."""
+    import datasets
+    from huggingface_hub import constants
+
+    try:
+        if not constants.HF_HUB_OFFLINE:
+            urllib.request.urlopen(constants.ENDPOINT, timeout=5).close()
+            return ""
+    except urllib.error.HTTPError:  # it answers
+        return ""
+    except (OSError, ValueError):
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    return (
+        "the hub does not answer, or is not to be asked: only what this machine keeps was looked at"
+    )
+
+
+def slow_backend(recipe: Recipe) -> str:
+    """In capitals what would sample for days where vLLM would take minutes; empty elsewhere."""
+    try:
+        if recipe.scale == "world" or backend_for(recipe.backend, recipe.model) != "torch":
+            return ""
+    except ValueError:
+        return ""
+    return (
+        "ROLLOUTS BY TORCH, NOT BY VLLM: our own sampler, where the recipe counts on vLLM; a step"
+        " of this size takes hours or days; pip install 'onerl[vllm]' on a machine with a GPU"
+    )
 
 
 def marked(recipe: Recipe) -> str:
@@ -53,23 +106,19 @@ def marked(recipe: Recipe) -> str:
     comments = (params_folder() / f"{recipe.preset}.yaml").read_text("utf-8")
     lines = []
     for name, value in recipe.model_dump(mode="json").items():
+        field = Recipe.model_fields[name]
+        origin, paper = (field.json_schema_extra[key] for key in ("source", "paper"))
         if value != preset[name]:
             source = f"yours; preset: {one_line({name: preset[name]}).partition(': ')[2]}"
         elif line := re.search(rf"^{name}: [^#\n]*(?:# (.*))?$", comments, flags=re.MULTILINE):
             source = f"preset: {line[1]}" if line[1] else "preset"
+        elif not origin:
+            source = "default"
         else:
-            source = default_source(name)
+            same = paper == field.default
+            source = f"default, {origin}" if same else f"default; {origin}: {paper}"
         lines.append(f"{one_line({name: value}):<36}  # {source}\n")
     return "".join(lines)
-
-
-def default_source(name: str) -> str:
-    """Where the default of a field is from, and the paper's value where that is another."""
-    field = Recipe.model_fields[name]
-    source, paper = (field.json_schema_extra[key] for key in ("source", "paper"))
-    if not source:
-        return "default"
-    return f"default, {source}" if paper == field.default else f"default; {source}: {paper}"
 
 
 def one_line(values: dict[str, Any]) -> str:
@@ -91,31 +140,27 @@ def work(recipe: Recipe) -> str:
     )
 
 
-def backend_of(recipe: Recipe) -> str:
-    """What would sample on the machine the recipe is for; on this one, "auto" may be torch."""
-    if recipe.backend != "auto":
-        return recipe.backend
-    return "torch" if recipe.scale == "world" else "vllm"
-
-
-def memory_tables(recipe: Recipe, shape: memory.Shape, backend: str) -> str:
-    gpu = gpu_memory()
+def estimates(recipe: Recipe, model: str) -> tuple[list[str], float]:
+    """Tables of GPU memory and disk, and the disk's GB; of a model that is not here a sentence."""
+    try:
+        shape = memory.shape_of(AutoConfig.from_pretrained(model, trust_remote_code=False))
+    except (OSError, ValueError):
+        return ["GPU memory and disk: not estimated, the model's configuration is not here\n"], 0.0
+    # what samples on the machine that the recipe is for; on this one, "auto" may be torch
+    usual = "torch" if recipe.scale == "world" else "vllm"
+    backend = usual if recipe.backend == "auto" else recipe.backend
+    gpu, here = None, "no GPU here: the run would use the CPU"
+    if torch.cuda.is_available():
+        gpu = torch.cuda.get_device_properties(0).total_memory / memory.GB
+        here = f"this GPU has {gpu:.1f} GB"
+        here += f"; {gpus_said(torch.cuda.device_count(), processes.count())}"
     phases = memory.gpu_memory(recipe, shape, backend, gpu)
-    text = "".join(
+    tables = "".join(
         table(f"GPU memory while {doing}, in GB (estimate; rollouts by {backend})", phases[phase])
         for phase, doing in (("rollout", "sampling"), ("update", "updating"))
     )
-    here = "no GPU here: the run would use the CPU" if gpu is None else f"this GPU has {gpu:.1f} GB"
-    return f"{text}{here}\n"
-
-
-def gpu_memory() -> float | None:
-    """GB of this machine's first GPU, None without one."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return None
-    return torch.cuda.get_device_properties(0).total_memory / memory.GB
+    disk = memory.disk(recipe, shape)
+    return [f"{tables}{here}\n", table("disk, in GB (estimate)", disk)], sum(disk.values())
 
 
 def table(title: str, parts: dict[str, float]) -> str:
@@ -124,85 +169,35 @@ def table(title: str, parts: dict[str, float]) -> str:
     return "\n".join([title, *(f"  {name:<{width}} {size:9.2f}" for name, size in rows)]) + "\n"
 
 
-class Checks:
-    """Tries what the run needs, and keeps what was found and what was not, a line each."""
+def examples_of(recipe: Recipe, tokenizer) -> str:
+    rows = training_rows(recipe, tokenizer)
+    if tokenizer is not None:
+        check_lengths(recipe, rows, tokenizer)
+    return f"{len(rows)} from {recipe.examples!r}"
 
-    def __init__(self):
-        self.found: list[str] = []
-        self.missing: list[str] = []
 
-    def attempt(self, what: str, action: Callable[[], Any]) -> Any:
-        try:
-            result = action()
-        except (OSError, ValueError) as error:
-            line = " ".join(str(error).split())
-            if line not in self.missing:
-                self.missing.append(line)
-            return None
-        self.found.append(what if result is None else f"{what}: {result}")
-        return result
+def reward_of(recipe: Recipe) -> str:
+    check_reward(recipe)
+    sha = reward_source(recipe)
+    return f"{recipe.reward}, sha256 {sha[:12]}" if sha else recipe.reward
 
-    def shape(self, model: str) -> memory.Shape | None:
-        from transformers import AutoConfig
 
-        self.attempt(f"model {model}", lambda: models.check_model(model))
-        try:
-            return memory.shape_of(AutoConfig.from_pretrained(model, trust_remote_code=False))
-        except (OSError, ValueError):
-            return None
+def solution_of(recipe: Recipe, tokenizer) -> str:
+    from onerl.training import sft
 
-    def everything(self, recipe: Recipe, model: str, out: Path, needed: float) -> None:
-        from onerl.rollouts import backends
-        from onerl.training.config import check_optimizer
+    (row,) = training_rows(recipe, tokenizer)
+    return repr(sft.solution(recipe, row["answer"]))
 
-        tokenizer = None
 
-        def read_tokenizer() -> None:
-            nonlocal tokenizer
-            tokenizer = load_tokenizer(model)
+def problems_of(recipe: Recipe, name: str) -> str:
+    return f"{len(problems.benchmark(name, recipe.world))} problems"
 
-        def examples() -> str:
-            rows = training_rows(recipe, tokenizer)
-            if tokenizer is not None:
-                check_lengths(recipe, rows, tokenizer)
-            return f"{len(rows)} from {recipe.examples!r}"
 
-        def backend() -> str:
-            name = backends.backend_for(recipe.backend, recipe.model)
-            if name == "vllm-server":
-                reach(recipe.vllm_url)
-            return name
-
-        def reward() -> str:
-            check_reward(recipe)
-            sha = reward_source(recipe)
-            return f"{recipe.reward}, sha256 {sha[:12]}" if sha else recipe.reward
-
-        self.attempt("tokenizer", read_tokenizer)
-
-        def solution() -> str:
-            from onerl.training import sft
-
-            (row,) = training_rows(recipe, tokenizer)
-            return repr(sft.solution(recipe, row["answer"]))
-
-        self.attempt("examples", examples)
-        self.attempt("reward", reward)
-        if recipe.method == "sft":
-            self.attempt("solution", solution)
-        for name in recipe.benchmarks:
-
-            def count(name=name) -> str:
-                return f"{len(problems.benchmark(name, recipe.world))} problems"
-
-            self.attempt(f"benchmark {name}", count)
-        self.attempt("backend", backend)
-        self.attempt(f"optimizer {recipe.optimizer}", lambda: check_optimizer(recipe))
-        self.attempt("out", lambda: check_out(recipe, out, needed))
-
-    def report(self) -> str:
-        lines = [*(f"found    {line}" for line in self.found)]
-        return "\n".join([*lines, *(f"MISSING  {line}" for line in self.missing)]) + "\n"
+def backend_of(recipe: Recipe) -> str:
+    name = backend_for(recipe.backend, recipe.model)
+    if name == "vllm-server":
+        reach(recipe.vllm_url)
+    return name
 
 
 def reach(url: str) -> None:

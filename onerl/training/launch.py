@@ -7,9 +7,6 @@ Interrupting the cell ends the program too; started again, the run resumes.
 On several nodes run `accelerate launch` on each of them instead: docs/multi_gpu.md.
 """
 
-from __future__ import annotations
-
-import collections
 import os
 import signal
 import subprocess
@@ -22,6 +19,7 @@ from onerl import runs
 from onerl.parameters import FRONT_ENDS, params_folder
 from onerl.recipe import Recipe
 from onerl.runs import claim, files, provenance
+from onerl.training.children import kill_group
 
 TAIL = 30  # lines of the program's log that an error shows
 GRACE = 60  # seconds to end in when interrupted; the launcher gives its processes 30
@@ -56,7 +54,6 @@ def launch(
     if not torch.cuda.is_available():
         command += ["--mixed_precision", "no"]
     command += ["-m", "onerl.train", "--params", str(out / "launch.yaml"), "--out", str(out)]
-    last, errors = collections.deque(maxlen=TAIL), []
     program = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -66,13 +63,12 @@ def launch(
         env=_environment(),
         start_new_session=True,  # so that all of its processes can be ended together
     )
+    lines = []
     try:
-        with (out / "launch.log").open("a", encoding="utf-8") as log:
+        with (out / "launch.log").open("a", buffering=1, encoding="utf-8") as log:
             for line in program.stdout:
                 log.write(line)
-                log.flush()
-                last.append(line)
-                errors += [line] if line.startswith("error: ") else []
+                lines.append(line)
                 if progress and line.startswith("step "):
                     print(line, end="", flush=True)
         program.wait()
@@ -80,11 +76,12 @@ def launch(
         _end(program)
         raise
     if program.returncode:
-        if errors:
-            raise ValueError(errors[0].removeprefix("error: ").strip())
+        for line in lines:
+            if line.startswith("error: "):
+                raise ValueError(line.removeprefix("error: ").strip())
         raise RuntimeError(
             f"the program failed with exit status {program.returncode}; the end of"
-            f" {out / 'launch.log'}:\n{''.join(last)}"
+            f" {out / 'launch.log'}:\n{''.join(lines[-TAIL:])}"
         )
     return runs.Run(out)
 
@@ -107,9 +104,9 @@ def _environment() -> dict[str, str]:
 
 def _end(program: subprocess.Popen) -> None:
     """End the program with all of its processes: the launcher ends those it started."""
-    os.killpg(program.pid, signal.SIGTERM)
+    kill_group(program, signal.SIGTERM)
     try:
         program.wait(timeout=GRACE)
     except subprocess.TimeoutExpired:
-        os.killpg(program.pid, signal.SIGKILL)
+        kill_group(program, signal.SIGKILL)
         program.wait()

@@ -9,25 +9,15 @@ need not be the micro-batches. In the shapes below B is rollouts, T completion t
 right; padding has weight 0.
 """
 
-from __future__ import annotations
-
 import torch
 
 
 def group_advantages(rewards: torch.Tensor, group_size: int) -> torch.Tensor:
     """The advantage of each rollout: (r - mean) / (std + 1e-6) in its group, std with ddof 1.
 
-    Rewards of a group stand together. Computed in float64, and exactly 0 in a group of equal
-    rewards: the rounding error of a mean must not be divided by 1e-6.
-
-    Args:
-        rewards: (B,), with B a multiple of `group_size`.
-
-    Returns:
-        (B,), in the type of `rewards`.
-
-    Raises:
-        RuntimeError: B is not a multiple of `group_size`.
+    `rewards` are (B,), those of a group together; so are the advantages, in the same type. Computed
+    in float64, and exactly 0 in a group of equal rewards: the rounding error of a mean must not be
+    divided by 1e-6. Raises RuntimeError when B is not a multiple of `group_size`.
     """
     groups = rewards.double().view(-1, group_size)  # (B / G, G)
     centred = groups - groups.mean(1, keepdim=True)
@@ -39,18 +29,12 @@ def group_advantages(rewards: torch.Tensor, group_size: int) -> torch.Tensor:
 def policy_term(
     logps: torch.Tensor, old_logps: torch.Tensor, advantages: torch.Tensor, epsilon: float
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The clipped policy loss of each token, and whether its ratio was clipped.
+    """The policy loss of each token, and whether its ratio was clipped; the second of bools.
 
-    Args:
-        logps, old_logps: log-probabilities of the sampled tokens, (B, T).
-        advantages: (B,).
-        epsilon: the ratio is clipped to [1 - epsilon, 1 + epsilon].
-
-    Returns:
-        Two tensors (B, T), the second of bools.
+    Log-probabilities of the sampled tokens and both results are (B, T), advantages (B, 1) or
+    (B, T); the ratio is clipped to [1 - epsilon, 1 + epsilon].
     """
     ratio = torch.exp(logps - old_logps)  # (B, T)
-    advantages = advantages[:, None]  # (B, 1)
     unclipped = -advantages * ratio
     clipped = -advantages * ratio.clamp(1 - epsilon, 1 + epsilon)
     return torch.max(unclipped, clipped), clipped > unclipped

@@ -1,18 +1,17 @@
 """Estimates GPU memory and disk of a run from its recipe and the model's shape alone.
 
-To choose a preset and a machine by, in decimal gigabytes, for one process that holds the full
-model: the big tensors are counted, what allocators and kernels add is not. Checked on no GPU yet.
-Not counted: sharded weights, and the memory of an evaluation.
+In decimal gigabytes, for one process that holds the full model: the big tensors are counted, what
+allocators and kernels add is not. Checked on no GPU yet. Not counted: sharded weights, and the
+memory of an evaluation.
 
-A GPU is as full as its fuller phase. While rollouts are sampled it holds weights, moments and the
-engine; while the weights are updated, gradients and activations, and the engine only when it does
-not sleep.
+A GPU is as full as its fuller phase: it holds the engine while rollouts are sampled; gradients and
+activations, and an engine that does not sleep, while the weights are updated.
 """
-
-from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+
+import torch
 
 from onerl.models import locate
 from onerl.recipe import Recipe
@@ -24,6 +23,9 @@ GB = 1e9
 HEAD_TOKENS, HEAD_WIDTH = 4096, 32768  # TRL's fused output layer works in tiles of so many logits
 HEAD_TILES = 3  # logits, their exponentials and their gradient, in float32
 RUNTIME = 1.0  # GB: CUDA context, libraries, what a sleeping engine keeps
+TOKEN_BYTES = 48
+"""Of a token of a rollout, while its step lasts: ids and mask, alone and behind the prompt, as
+8-byte integers, and four log-probabilities or entropies as floats."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +45,21 @@ class Shape:
 
 def shape_of(config) -> Shape:
     """The shape of a transformers configuration's causal language model; no weights are made."""
-    import torch
     from transformers import AutoModelForCausalLM
 
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
-    embedding, output = model.get_input_embeddings(), model.get_output_embeddings()
+    output, text = model.get_output_embeddings(), config.get_text_config()
     linear = {
         name: module
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and module is not output
     }
-    text = config.get_text_config()
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
     fused = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")
     return Shape(
         parameters=sum(p.numel() for p in model.parameters()),
-        embedding=embedding.weight.numel(),
+        embedding=model.get_input_embeddings().weight.numel(),
         fused=sum(m.weight.numel() for name, m in linear.items() if name.endswith(fused)),
         adapters_per_rank=sum(m.in_features + m.out_features for m in linear.values()),
         layers=text.num_hidden_layers,
@@ -88,8 +88,10 @@ def gpu_memory(recipe: Recipe, shape: Shape, backend: str, gpu: float | None) ->
         "LoRA adapters, float32": 4 * trained if recipe.lora_rank else 0,
         "moments of the optimiser": moments,
         "reference model, float32": 0 if recipe.lora_rank else 4 * shape.parameters,
+        "critic and its moments": 12 * shape.parameters if recipe.method == "ppo" else 0,
     }
-    rows = min(32, recipe.prompts_per_step * recipe.num_generations)
+    rollouts = recipe.prompts_per_step * recipe.num_generations
+    rows = min(32, rollouts)
     length = recipe.max_prompt_length + recipe.max_completion_length
     cache = 2 * shape.cache_per_token * rows * length
     engine = {
@@ -98,7 +100,7 @@ def gpu_memory(recipe: Recipe, shape: Shape, backend: str, gpu: float | None) ->
         "vllm": {"vLLM": recipe.vllm_memory * gpu * GB if gpu else 2 * shape.parameters + cache},
         "vllm-server": {},
     }[backend]
-    tokens = min(recipe.token_budget, recipe.prompts_per_step * recipe.num_generations * length)
+    tokens = min(recipe.token_budget, rollouts * length)
     tile = HEAD_TILES * 4 * min(HEAD_TOKENS, tokens) * min(HEAD_WIDTH, shape.vocabulary)
     passes = {
         "bfloat16 copies of the weights": 2 * trained,
@@ -118,21 +120,13 @@ def gpu_memory(recipe: Recipe, shape: Shape, backend: str, gpu: float | None) ->
     }
 
 
-TOKEN_BYTES = 48
-"""Of a token of a rollout, while its step lasts: ids and mask, alone and behind the prompt, as
-8-byte integers, and four log-probabilities or entropies as floats."""
-
-
 def check_room(recipe: Recipe, prompt: int) -> None:
     """Refuse answers that the model has no positions for, and steps that no memory here can hold.
 
     A lower bound, so that nothing is refused that could have run: of a step, only its tokens.
+    `prompt` is the tokens of the longest prompt.
 
-    Args:
-        prompt: tokens of the longest prompt.
-
-    Raises:
-        ValueError: naming the field, and what is allowed.
+    Raises ValueError: naming the field, and what is allowed.
     """
     from transformers import AutoConfig
 
@@ -158,16 +152,14 @@ def check_room(recipe: Recipe, prompt: int) -> None:
 def disk(recipe: Recipe, shape: Shape) -> dict[str, float]:
     """Gigabytes by part of the run's folder at its end; those of the rollouts are a bound."""
     trained = shape.adapters_per_rank * recipe.lora_rank or shape.parameters
-    saved = math.ceil(recipe.steps / recipe.save_every)
+    saved, checkpoint = math.ceil(recipe.steps / recipe.save_every), 4 * shape.parameters
     per_number = 2 if recipe.optimizer == "adamw-8bit" else 8
     if recipe.lora_rank:
         per_number += 4  # the adapters themselves
     rollouts = recipe.prompts_per_step * recipe.num_generations
     text = 4 * rollouts * recipe.max_completion_length  # four characters to a token
     return {
-        f"{saved + 1} checkpoints of {4 * shape.parameters / GB:.3g} GB": (
-            4 * shape.parameters * (saved + 1) / GB
-        ),
+        f"{saved + 1} checkpoints of {checkpoint / GB:.3g} GB": checkpoint * (saved + 1) / GB,
         "optimiser state of the newest two": 2 * per_number * trained / GB,
         "rollouts of the steps with a checkpoint, at most": text * saved / GB,
     }

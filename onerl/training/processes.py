@@ -3,11 +3,8 @@
 `accelerate launch -m onerl.train …` starts the same program once per GPU. What touches the run's
 folder (lock, checks, provenance, rewind, checkpoints, DONE) happens in the main process alone; a
 refusal there ends all of them with its one message. With one process nothing here does anything.
-
 The folder must be one that all processes see: on several nodes, on a shared file system.
 """
-
-from __future__ import annotations
 
 import contextlib
 import datetime
@@ -16,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from onerl.runs import Run, claim
+from onerl.runs import Run
 
 PATIENCE = datetime.timedelta(hours=2)  # to wait for one another; NCCL's own is 10 minutes
 Result = TypeVar("Result")
@@ -43,9 +40,12 @@ def on_main_process(action: Callable[[], Result]) -> Result:
     """
     if count() == 1:
         return action()
+    import torch
+    from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
-    _join()
+    # the main process may be busy for long: it reads a large checkpoint, or a slow disk fills
+    PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
     result = error = None
     if is_main():
         try:
@@ -61,13 +61,9 @@ def on_main_process(action: Callable[[], Result]) -> Result:
 
 
 def check_batch(rollouts: int, updates: int) -> None:
-    """Refuse a number of processes that cannot share the rollouts of an update equally.
+    """Refuse a number of processes that cannot share the `rollouts` of a step's updates equally.
 
-    Args:
-        rollouts: of a step, in all `updates` of it.
-
-    Raises:
-        ValueError: naming the numbers.
+    Raises ValueError: naming the numbers.
     """
     if rollouts // updates % count():
         raise ValueError(
@@ -85,27 +81,9 @@ def leave() -> None:
             torch.distributed.destroy_process_group()
 
 
-def _join() -> None:
-    import torch
-    from accelerate import PartialState
-
-    # the main process may be busy for long: it reads a large checkpoint, or a slow disk fills
-    PartialState(cpu=not torch.cuda.is_available(), timeout=PATIENCE)
-
-
 @contextlib.contextmanager
 def only_run(out: Path) -> Iterator[None]:
-    """Hold the folder's lock, which the main process does for all.
-
-    Raises:
-        ValueError: the folder is no run's, or another process is training there.
-        OSError: the folder cannot be written.
-    """
+    """Hold the folder's lock, which the main process does for all; raises as `Run.lock` does."""
     with contextlib.ExitStack() as held:
-
-        def hold() -> None:
-            claim.check_folder(out)
-            held.enter_context(Run(out).lock())
-
-        on_main_process(hold)
+        on_main_process(lambda: held.enter_context(Run(out).lock()))
         yield

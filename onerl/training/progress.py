@@ -3,8 +3,6 @@
 Warns once for each thing that goes wrong (`onerl.runs.health`), and ends with the run's verdict.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import sys

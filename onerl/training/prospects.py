@@ -10,8 +10,6 @@ The samples are drawn as in training: its prompt, temperature and length. Not co
 is learned helps with other problems, which only the run can tell.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import pandas as pd
@@ -20,6 +18,7 @@ from onerl.estimates import Estimate, proportion
 from onerl.models import check_model, locate
 from onerl.problems import examples
 from onerl.recipe import Recipe
+from onerl.rollouts.backends import sample_rows, sampler_for
 from onerl.training.rows import check_lengths, training_rows
 from onerl.verifier import grade_many
 
@@ -31,15 +30,11 @@ STREAM = 2**31  # a step that no run reaches, so that a run's rollouts are not t
 def sample(recipe: Recipe, n: int = 512) -> pd.DataFrame:
     """Answers of the untrained model to the recipe's one example, sampled as in training.
 
-    Returns:
-        A row per answer: text, answer, status, correct, finish, tokens.
+    A row per answer: text, answer, status, correct, finish, tokens.
 
-    Raises:
-        ValueError: n is not positive, the recipe has several examples, or what `onerl.train` would
-            refuse: a label that the verifier does not take, or a prompt that is too long.
+    Raises ValueError: n is not positive, the recipe has several examples, or what `onerl.train`
+    would refuse: a label that the verifier does not take, or a prompt that is too long.
     """
-    from onerl.rollouts.backends import sample_rows, sampler_for
-
     if n < 1:
         raise ValueError(f"samples = {n}: must be at least 1")
     if len(examples(recipe.examples, recipe.world)) != 1:
@@ -47,19 +42,18 @@ def sample(recipe: Recipe, n: int = 512) -> pd.DataFrame:
     model = locate(recipe.model)
     check_model(model.name)
     tokenizer = model.tokenizer
-    rows = training_rows(recipe, tokenizer)
+    (row,) = rows = training_rows(recipe, tokenizer)
     check_lengths(recipe, rows, tokenizer)
-    (row,) = rows
     prompt = tokenizer(row["prompt"], add_special_tokens=False)["input_ids"]
     backend = recipe.backend if recipe.backend in ("auto", "torch", "vllm") else "auto"
     sampler, rollouts = sampler_for(backend, model), []
-    while len(rollouts) < n:
+    for first in range(0, n, BATCH):
         rollouts += sample_rows(
             sampler,
-            [prompt] * min(BATCH, n - len(rollouts)),
+            [prompt] * min(BATCH, n - first),
             seed=recipe.seed,
             step=STREAM,
-            first=len(rollouts),
+            first=first,
             max_new_tokens=recipe.max_completion_length,
             temperature=recipe.temperature,
             eos_ids=model.stops,
@@ -68,14 +62,10 @@ def sample(recipe: Recipe, n: int = 512) -> pd.DataFrame:
     texts = [tokenizer.decode(rollout.token_ids, skip_special_tokens=True) for rollout in rollouts]
     grades = grade_many([(text, row["answer"]) for text in texts])
     return pd.DataFrame(
-        {
-            "text": texts,
-            "answer": [grade.answer for grade in grades],
-            "status": [grade.status for grade in grades],
-            "correct": [grade.correct for grade in grades],
-            "finish": [rollout.finish for rollout in rollouts],
-            "tokens": [len(rollout.token_ids) for rollout in rollouts],
-        }
+        {"text": texts}
+        | {name: [getattr(g, name) for g in grades] for name in ("answer", "status", "correct")}
+        | {"finish": [rollout.finish for rollout in rollouts]}
+        | {"tokens": [len(rollout.token_ids) for rollout in rollouts]}
     )
 
 
@@ -102,22 +92,20 @@ class Odds:
     def informed(self) -> Estimate:
         """The chance that a group informs, with the interval of the success rate carried over."""
         p = self.success
-        ends = [informative(bound, self.group) for bound in (p.low, p.high)]
-        top = [informative(0.5, self.group)] if p.low < 0.5 < p.high else []
-        value = informative(p.value, self.group)
-        return replace(p, value=value, low=min(ends), high=max(ends + top))
+        value, low, high = (informative(x, self.group) for x in (p.value, p.low, p.high))
+        top = informative(0.5, self.group) if p.low < 0.5 < p.high else 0.0
+        return replace(p, value=value, low=min(low, high), high=max(low, high, top))
 
     @property
     def table(self) -> pd.DataFrame:
         """Percent, but groups and steps: what is expected of the first step."""
-        group, groups, informed = self.group, self.groups, self.informed
+        groups, informed = self.groups, self.informed
+        some = informed.map(lambda p: 100 - 100 * (1 - p) ** groups)
         rows = {
             "base model right (%)": self.success.times(100),
-            f"a group of {group} informs (%)": informed.times(100),
+            f"a group of {self.group} informs (%)": informed.times(100),
             f"informative groups of {groups} in a step": informed.times(groups),
-            "some group of a step informs (%)": informed.map(
-                lambda p: 100 - 100 * (1 - p) ** groups
-            ),
+            "some group of a step informs (%)": some,
         }
         table = pd.DataFrame([found.row() for found in rows.values()], index=list(rows))
         return table[["value", "low", "high"]]

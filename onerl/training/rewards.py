@@ -9,24 +9,22 @@ Every rollout is graded whatever the reward is, so its status and correctness ar
 every run; a bad rollout is data, never an exception.
 """
 
-from __future__ import annotations
-
+import contextlib
 import dataclasses
-import hashlib
 import json
+import multiprocessing
 import os
-import select
 import subprocess
 import sys
-import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from onerl import problems
 from onerl.problems import Problem
 from onerl.recipe import Recipe
+from onerl.runs.sums import file_sha256
 from onerl.verifier import Grade, grade, grade_many
 from onerl.verifier.rewards import REWARDS
 
@@ -38,11 +36,10 @@ START_SECONDS = 120.0  # to import its file, and all that this imports
 def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
     """The recipe's reward as TRL calls it; it expects the dataset columns `answer` and `id`.
 
-    Besides the rewards it hands TRL extra columns per rollout, `status`, `extracted`, `correct`
-    and the example's `id` where the dataset has it, which the trainer counts and records.
+    Besides the rewards it hands TRL a column per rollout of `status`, `extracted`, `correct` and,
+    where the dataset has it, the example's `id`, which the trainer counts and records.
 
-    Raises:
-        ValueError: while training, when a function of one's own fails; see `OwnReward`.
+    Raises ValueError: while training, when a function of one's own fails; see `OwnReward`.
     """
     from accelerate import PartialState
 
@@ -78,8 +75,7 @@ def reward_function(recipe: Recipe) -> Callable[..., list[float]]:
 def check_reward(recipe: Recipe) -> None:
     """Try a function of one's own on the first example: a right answer, and none at all.
 
-    Raises:
-        ValueError: it cannot be found or imported, or fails; the message is one line.
+    Raises ValueError: it cannot be found or imported, or fails; the message is one line.
     """
     if recipe.reward in REWARDS:
         return
@@ -96,12 +92,9 @@ def reward_source(recipe: Recipe) -> str | None:
 
     Not covered: what that file imports.
 
-    Raises:
-        ValueError: there is no such file or module.
+    Raises ValueError: there is no such file or module.
     """
-    if recipe.reward in REWARDS:
-        return None
-    return hashlib.sha256(source_file(recipe.reward).read_bytes()).hexdigest()
+    return None if recipe.reward in REWARDS else file_sha256(source_file(recipe.reward))
 
 
 def source_file(reward: str) -> Path:
@@ -110,23 +103,21 @@ def source_file(reward: str) -> Path:
     A file is looked for in the working directory, then in the checkout's root, so that papermill
     at the root and Jupyter in `notebooks/` find the same one; a module there and on `sys.path`.
 
-    Raises:
-        ValueError: there is no such file or module.
+    Raises ValueError: there is no such file or module.
     """
     place = reward.rpartition(":")[0]
     roots = [Path.cwd(), Path(__file__).parents[2]]
     if place.endswith(".py"):
-        for path in (root / place for root in roots):
-            if path.is_file():
-                return path.resolve()
-        raise ValueError(f"reward = {reward!r}: there is no file {place} in {roots[0]}")
+        files = [root / place for root in roots if (root / place).is_file()]
+        if not files:
+            raise ValueError(f"reward = {reward!r}: there is no file {place} in {roots[0]}")
+        return files[0].resolve()
     search: Any = [str(root) for root in roots] + sys.path
     name, spec = "", None
     for part in place.split("."):
         name = f"{name}.{part}".lstrip(".")
-        finders = (getattr(finder, "find_spec", None) for finder in sys.meta_path)
-        specs = (find(name, search) for find in finders if find)
-        spec = next((spec for spec in specs if spec is not None), None)
+        finders = [finder for finder in sys.meta_path if hasattr(finder, "find_spec")]
+        spec = next(filter(None, (finder.find_spec(name, search) for finder in finders)), None)
         search = getattr(spec, "submodule_search_locations", None)
         if spec is None or (search is None and name != place):
             raise ValueError(f"reward = {reward!r}: there is no module {name!r}")
@@ -140,9 +131,8 @@ class OwnReward:
 
     The process is started with the first question, and once more when it dies over one.
 
-    Raises:
-        ValueError: the function cannot be found or imported, raises, takes longer than `SECONDS`,
-            ends its process twice, or returns anything but a number from 0 to 1.
+    Raises ValueError: the function cannot be found or imported, raises, takes longer than
+    `SECONDS`, ends its process twice, or returns anything but a number from 0 to 1.
     """
 
     def __init__(self, reward: str):
@@ -151,58 +141,45 @@ class OwnReward:
     def __call__(self, problem: Problem, response: str, grade: Grade, stream: int) -> float:
         """The reward of one rollout; `stream` seeds Python's `random` for it."""
         asked = [dataclasses.asdict(problem), response, dataclasses.asdict(grade), stream]
-        line = json.dumps(asked).encode() + b"\n"
+        where = f", on a response to example {problem.id}"
         for _ in range(2):
-            try:
-                return self._exchange(line, problem)
-            except OSError:  # it died, perhaps killed from outside
-                self.close()
-        self._refuse("ended its process", problem)
-
-    def _exchange(self, line: bytes, problem: Problem) -> float:
-        if self.process is None:
-            self._start()
-        self.process.stdin.write(line)
-        reply = self._read(SECONDS, f"took longer than {SECONDS:g} seconds", problem)
-        if "error" in reply:
-            self._refuse(reply["error"], problem)
-        return reply["reward"]
+            with contextlib.suppress(OSError, EOFError):  # it died, perhaps killed from outside
+                if self.process is None:
+                    self._start()
+                self.pipe.send_bytes(json.dumps(asked).encode())
+                return self._reply(SECONDS, where=where)
+            self.close()
+        self._refuse(f"ended its process{where}")
 
     def _start(self) -> None:
-        root = str(Path(__file__).parents[2])
-        function = self.reward.rpartition(":")[2]
-        place = self.reward.rpartition(":")[0]
+        place, _, function = self.reward.rpartition(":")
         module = "" if place.endswith(".py") else place
-        paths = [str(Path.cwd()), root, *filter(None, sys.path)]
+        paths = [str(Path.cwd()), str(Path(__file__).parents[2]), *filter(None, sys.path)]
+        self.pipe, end = multiprocessing.Pipe()
+        command = [sys.executable, "-m", "onerl.training.scorer", str(end.fileno())]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "onerl.training.scorer", str(self.source), module, function],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
+            [*command, str(self.source), module, function],
+            pass_fds=[end.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=2,
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             start_new_session=True,  # so that Ctrl-C is ours to answer
         )
-        self.ending = weakref.finalize(self, _end, self.process)
-        reply = self._read(START_SECONDS, f"took longer than {START_SECONDS:g} seconds to import")
+        end.close()
+        self.ending = weakref.finalize(self, _end, self.process, self.pipe)
+        self._reply(START_SECONDS, doing=" to import")
+
+    def _reply(self, seconds: float, doing: str = "", where: str = "") -> Any:
+        """What the process answers. Raises OSError or EOFError when it has ended."""
+        late = {"error": f"took longer than {seconds:g} seconds{doing}"}
+        reply = json.loads(self.pipe.recv_bytes()) if self.pipe.poll(seconds) else late
         if "error" in reply:
-            self._refuse(reply["error"])
+            self._refuse(reply["error"] + where)
+        return reply["reward"]
 
-    def _read(self, seconds: float, late: str, problem: Problem | None = None) -> dict[str, Any]:
-        """One line of the process. Raises OSError when it has ended."""
-        until, data, pipe = time.monotonic() + seconds, b"", self.process.stdout
-        while not data.endswith(b"\n"):
-            if not select.select([pipe], [], [], max(0.0, until - time.monotonic()))[0]:
-                self._refuse(late, problem)
-            piece = os.read(pipe.fileno(), 1 << 16)
-            if not piece:
-                raise OSError("the process has ended")
-            data += piece
-        return json.loads(data)
-
-    def _refuse(self, what: str, problem: Problem | None = None) -> None:
+    def _refuse(self, what: str) -> NoReturn:
         self.close()
-        where = f", on a response to example {problem.id}" if problem else ""
-        raise ValueError(f"reward = {self.reward!r}: {what}{where}")
+        raise ValueError(f"reward = {self.reward!r}: {what}")
 
     def close(self) -> None:
         """End the process, if there is one; the next question starts another."""
@@ -211,8 +188,7 @@ class OwnReward:
             self.process = None
 
 
-def _end(process: subprocess.Popen) -> None:
-    for pipe in (process.stdin, process.stdout):
-        pipe.close()
+def _end(process: subprocess.Popen, pipe) -> None:
+    pipe.close()
     process.kill()
     process.wait()

@@ -1,11 +1,11 @@
 """The rows that a run trains on, and the sums of all that it is made from, before any work."""
 
-from __future__ import annotations
-
 import json
 import logging
 from functools import lru_cache
 from pathlib import Path
+
+import torch
 
 from onerl import models, problems, runs, verifier
 from onerl.problems import labels, released
@@ -27,13 +27,11 @@ def started_rows(recipe: Recipe, run: runs.Run) -> list[dict[str, str]]:
             the folder's run was made from other inputs.
         OSError: the model cannot be had, or the folder cannot be written.
     """
-    import torch
-
     processes.check_batch(recipe.prompts_per_step * recipe.num_generations, recipe.updates_per_step)
     model = models.locate(recipe.model)
     models.check_model(model.name)
     if model.folder is None:  # of the hub: whole only once it is fetched, as the run would anyway
-        models.check_folder(model.files)
+        models.check_model(model.files)
     tokenizer = model.tokenizer
     if recipe.scale != "world":  # whose answers are plain numbers
         verifier.warm()
@@ -59,17 +57,13 @@ def restore_provenance(run: runs.Run) -> None:
     """Where the run's provenance is lost or damaged, take the copy of its newest state."""
     if provenance.read(run.path) is not None:
         return
+    file = run.path / provenance.FILE
     for _, state in reversed(step_folders(run.path / "state")):
         if provenance.read(state) is not None:
-            logger.warning("%s was damaged; it is restored", run.path / provenance.FILE)
-            return files.write_text(
-                run.path / provenance.FILE, (state / provenance.FILE).read_text("utf-8")
-            )
+            logger.warning("%s was damaged; it is restored", file)
+            return files.write_text(file, (state / provenance.FILE).read_text("utf-8"))
     if run.checkpoints:
-        logger.warning(
-            "%s is lost: what the run was made from until now is not known",
-            run.path / provenance.FILE,
-        )
+        logger.warning("%s is lost: what the run was made from until now is not known", file)
 
 
 def inputs(recipe: Recipe, rows: list[dict[str, str]]) -> dict[str, str]:
@@ -77,20 +71,15 @@ def inputs(recipe: Recipe, rows: list[dict[str, str]]) -> dict[str, str]:
 
     examples: questions and answers as trained; prompts: as rendered; weights: of the model, left
     out where it is not on this machine; reward: the source of one's own.
-
-    Args:
-        rows: as `training_rows` gives them.
     """
     asked = [[row["question"], row["answer"]] for row in rows]
     found = {
         "examples": sums.text_sha256(json.dumps(asked)),
         "prompts": sums.text_sha256(json.dumps([row["prompt"] for row in rows])),
+        "weights": weights_sum(models.locate(recipe.model).name),
+        "reward": reward_source(recipe),
     }
-    if weights := weights_sum(models.locate(recipe.model).name):
-        found["weights"] = weights
-    if source := reward_source(recipe):
-        found["reward"] = source
-    return found
+    return {name: sha256 for name, sha256 in found.items() if sha256}
 
 
 def weights_sum(model: str) -> str | None:
@@ -115,16 +104,15 @@ def _weights_sum(folder: str, *files: tuple) -> str | None:
 
 
 def same_inputs(recipe: Recipe, run: runs.Run) -> None:
-    """Refuse a finished run that was made from other inputs than there are now.
+    """Refuse a finished run that was made from other inputs than there are now, by name.
 
-    An input that is gone, such as the data of the examples or the model, is not compared.
-
-    Raises:
-        ValueError: naming the inputs that changed.
+    An input that is gone, such as the data of the examples or the model, is not compared. Raises
+    ValueError.
     """
+    examples = recipe.examples
     try:
-        if _is_gone(recipe.examples):
-            raise FileNotFoundError(recipe.examples)
+        if str(examples).endswith((".yaml", ".yml", ".json")) and not Path(examples).exists():
+            raise FileNotFoundError(examples)
         model = models.locate(recipe.model)
         chat = models.prompt_format(recipe.prompt, model) == "chat"  # only it needs the tokenizer
         rows = training_rows(recipe, model.tokenizer if chat else None)
@@ -134,21 +122,13 @@ def same_inputs(recipe: Recipe, run: runs.Run) -> None:
     provenance.same_inputs(run.path, inputs(recipe, rows), [row["prompt"] for row in rows])
 
 
-def _is_gone(examples: str | dict) -> bool:
-    named = isinstance(examples, str) and examples.endswith((".yaml", ".yml", ".json"))
-    return named and not Path(examples).exists()
-
-
 def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
     """The examples as {"id", "question", "prompt", "answer"}, whose labels the verifier accepts.
 
-    `tokenizer` is needed only by a model that is prompted through its own chat template.
-
-    Raises:
-        ValueError: the verifier does not accept a label as an answer to itself.
+    `tokenizer` is needed only by a model that is prompted through its own chat template. Raises
+    ValueError when the verifier does not accept a label as an answer to itself.
     """
-    rows = []
-    wording = models.prompt_format(recipe.prompt, recipe.model)
+    rows, wording = [], models.prompt_format(recipe.prompt, recipe.model)
     chosen = problems.examples(recipe.examples, recipe.world)
     if recipe.label_noise:
         chosen = labels.corrupted(chosen, recipe.label_noise, recipe.seed)
@@ -161,19 +141,17 @@ def training_rows(recipe: Recipe, tokenizer=None) -> list[dict[str, str]]:
                 " label as an answer to itself, so no rollout could ever be rewarded"
             )
         prompt = prompt_for(problem.question, wording, "train", tokenizer, recipe.suffix)
-        row = {"id": problem.id, "question": problem.question}
-        rows.append({**row, "prompt": prompt, "answer": answer})
+        asked = {"id": problem.id, "question": problem.question}
+        rows.append({**asked, "prompt": prompt, "answer": answer})
     return rows
 
 
 def check_lengths(recipe: Recipe, rows: list[dict[str, str]], tokenizer) -> None:
-    longest = 0
-    for row in rows:
-        length = len(tokenizer(row["prompt"], add_special_tokens=False)["input_ids"])
-        if length > recipe.max_prompt_length:
+    prompts = tokenizer([row["prompt"] for row in rows], add_special_tokens=False)["input_ids"]
+    for row, prompt in zip(rows, prompts, strict=True):
+        if len(prompt) > recipe.max_prompt_length:
             raise ValueError(
                 f"max_prompt_length = {recipe.max_prompt_length}: the prompt of example"
-                f" {row['id']} has {length} tokens"
+                f" {row['id']} has {len(prompt)} tokens"
             )
-        longest = max(longest, length)
-    memory.check_room(recipe, longest)
+    memory.check_room(recipe, max(map(len, prompts)))

@@ -1,7 +1,5 @@
 """The sampler of a trainer: the one that the recipe's backend names."""
 
-from __future__ import annotations
-
 import torch
 from transformers import TrainerCallback
 
@@ -24,8 +22,7 @@ class Closing(TrainerCallback):
 def training_sampler(recipe: Recipe, policy: torch.nn.Module, trainer) -> Sampler | None:
     """The sampler of a trainer's `policy` that the recipe names; None: TRL's own generation.
 
-    Raises:
-        ValueError: the recipe's backend is not installed or does not suit the model.
+    Raises ValueError: the recipe's backend is not installed or does not suit the model.
     """
     backend = backend_for(recipe.backend, recipe.model)
     if backend == "transformers":

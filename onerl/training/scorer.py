@@ -1,40 +1,40 @@
-"""The process that calls a reward of one's own: a line of JSON in, a line out (`rewards`).
+"""The process that calls a reward of one's own: JSON in over a pipe, JSON out (`rewards`).
 
-    python -m onerl.training.scorer /path/my_reward.py "" score
-    python -m onerl.training.scorer /path/package/module.py package.module score
+    python -m onerl.training.scorer 5 /path/my_reward.py "" score
+    python -m onerl.training.scorer 5 /path/package/module.py package.module score
 
-What the function prints goes to standard error. The process ends with the one that started it.
+The first argument is the pipe's file descriptor. What the function prints goes to standard error.
+The process ends with the one that started it.
 """
 
 import contextlib
 import importlib
 import importlib.util
 import json
-import math
 import numbers
 import os
 import random
 import sys
 import threading
 import time
+import traceback
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 from onerl.problems import Problem
 from onerl.verifier import Grade
 
 
-def main(source: str, module: str, function: str) -> None:
-    """Import the function, say that it is there, and answer until standard input ends."""
+def main(descriptor: str, source: str, module: str, function: str) -> None:
+    """Import the function, say that it is there, and answer until the pipe is closed."""
     threading.Thread(target=end_with, args=[os.getppid()], daemon=True).start()
     with contextlib.suppress(OSError):  # not Linux; there, short of memory, this one goes first
         Path("/proc/self/oom_score_adj").write_text("1000")
-    questions, replies = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
-    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    os.dup2(2, 1)  # a print must not be taken for a reply
+    os.set_inheritable(int(descriptor), False)
+    pipe = Connection(int(descriptor))
 
     def reply(**values) -> None:
-        replies.write(json.dumps(values) + "\n")
-        replies.flush()
+        pipe.send_bytes(json.dumps(values).encode())
 
     try:
         score = load(source, module, function)
@@ -42,20 +42,21 @@ def main(source: str, module: str, function: str) -> None:
         return reply(error=f"cannot be imported: {said(error, source)}")
     if not callable(score):
         return reply(error=f"{source} has no function {function!r}")
-    reply(ready=True)
-    for line in questions:
-        problem, response, grade, stream = json.loads(line)
+    reply(reward=None)
+    while True:
+        try:
+            problem, response, grade, stream = json.loads(pipe.recv_bytes())
+        except EOFError:
+            return None
         random.seed(stream)  # the same coins for the same rollout
         try:
-            reply(reward=number(score(Problem(**problem), response, Grade(**grade))))
-        except BadRewardError as error:
-            reply(error=str(error))
+            value = score(Problem(**problem), response, Grade(**grade))
+            if isinstance(value, numbers.Real) and 0 <= value <= 1:  # True is 1
+                reply(reward=float(value))
+            else:
+                reply(error=f"returned {short(repr(value))}; must be a number from 0 to 1")
         except BaseException as error:  # sys.exit and Ctrl-C too
             reply(error=f"{function} raised {said(error, source)}")
-
-
-class BadRewardError(Exception):
-    """The function returned what is no reward; the message says what."""
 
 
 def load(source: str, module: str, function: str):
@@ -70,24 +71,14 @@ def load(source: str, module: str, function: str):
     return getattr(loaded, function, None)
 
 
-def number(value) -> float:
-    """`value` as a reward; True is 1."""
-    if isinstance(value, numbers.Real) and math.isfinite(value) and 0 <= value <= 1:
-        return float(value)
-    raise BadRewardError(f"returned {short(repr(value))}; must be a number from 0 to 1")
-
-
 def said(error: BaseException, source: str) -> str:
     """The error in one line, with the last line of `source` that it passed."""
-    name, text = type(error).__name__, short(str(error))
-    lines, trace = [], error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == source:
-            lines.append(trace.tb_lineno)
-        trace = trace.tb_next
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == source]
     if isinstance(error, SyntaxError):
         lines.append(error.lineno)
-    return f"{name}: {text}".rstrip(": ") + (f" (line {lines[-1]})" if lines else "")
+    text = f"{type(error).__name__}: {short(str(error))}".rstrip(": ")
+    return text + (f" (line {lines[-1]})" if lines else "")
 
 
 def short(text: str, width: int = 200) -> str:

@@ -5,19 +5,14 @@
 TRL's `SFTTrainer` on the prompt of the example and the text of one solution, with the loss on the
 solution alone. A step sees the pair once, since copies of it have the same gradient. What belongs
 to rollouts, rewards and their loss in a recipe is not read. Nothing is random but the choice of the
-text, so in the embedded world a seed stands for another careful writing of the same solution. Of
-pi1's counterpart there are four: seeds 0 to 3.
-
-The folder is that of any run, without rollouts and with solution.txt. Not covered: several
-examples, several solutions, resuming under DeepSpeed.
+text, so in the embedded world a seed stands for another careful writing of the same solution; of
+pi1's counterpart there are four. The folder is that of any run, without rollouts and with
+solution.txt. Not covered: several examples, several solutions, resuming under DeepSpeed.
 """
-
-from __future__ import annotations
 
 import random
 from pathlib import Path
 
-import torch
 from datasets import Dataset, disable_progress_bars
 from transformers import PrinterCallback
 from trl import SFTConfig, SFTTrainer
@@ -27,7 +22,7 @@ from onerl.problems.released import PI1
 from onerl.recipe import Recipe
 from onerl.runs import files
 from onerl.training import metrics, processes
-from onerl.training.config import OPTIMIZERS, lora_config
+from onerl.training.config import arguments, lora_config
 from onerl.training.trainer import OneShotTrainer
 from onerl.verifier import verify
 from onerl.world import EMBEDDED, World, corpus
@@ -46,8 +41,7 @@ PI1_SOLUTION = (
 def solution_for(problem: Problem, seed: int = 0, world: World = EMBEDDED) -> str:
     """The text of one solution: a careful writing of a world's problem, or the paper's of pi1.
 
-    Raises:
-        ValueError: no solution is known; give your own text.
+    Raises ValueError: no solution is known; give your own text.
     """
     if problem.question == PI1.question:
         return PI1_SOLUTION
@@ -61,14 +55,10 @@ def solution_for(problem: Problem, seed: int = 0, world: World = EMBEDDED) -> st
 
 
 def solution(recipe: Recipe, answer: str) -> str:
-    """The text that a run of this recipe learns.
+    """The text that a run of this recipe learns; `answer` is the label of its example.
 
-    Args:
-        answer: the label of the recipe's example.
-
-    Raises:
-        ValueError: the recipe has several examples, no solution of its example is known, or the
-            solution does not end in the label.
+    Raises ValueError: the recipe has several examples, no solution of its example is known, or the
+    solution does not end in the label.
     """
     problems = examples(recipe.examples, recipe.world)
     if len(problems) != 1:
@@ -84,40 +74,18 @@ class SolutionTrainer(SFTTrainer):
 
     Writes metrics.jsonl, checkpoints/ and state/ into the folder `out`, as `OneShotTrainer` does.
 
-    Raises:
-        ValueError: see `solution`; or the folder's run has learned another text so far.
+    Raises ValueError: see `solution`; or the folder's run has learned another text so far.
     """
 
     def __init__(self, recipe: Recipe, model: str, examples, out: Path):
         disable_progress_bars()  # several for one example
-        self.out, on_gpu = Path(out), torch.cuda.is_available()
-        (row,) = examples
+        self.out, (row,) = Path(out), examples
         text = solution(recipe, row["answer"])
         processes.on_main_process(lambda: self._keep(text))
+        shared = {**arguments(recipe, out), "per_device_train_batch_size": 1}
         super().__init__(
             model=str(model),
-            args=SFTConfig(
-                output_dir=str(out),
-                seed=recipe.seed,
-                max_steps=recipe.steps,
-                per_device_train_batch_size=1,
-                learning_rate=recipe.learning_rate,
-                lr_scheduler_type="constant",
-                optim=OPTIMIZERS[recipe.optimizer],
-                weight_decay=recipe.weight_decay,
-                max_grad_norm=recipe.max_grad_norm,
-                max_length=None,
-                model_init_kwargs={"dtype": "float32", "trust_remote_code": False},
-                bf16=on_gpu,
-                activation_checkpointing=on_gpu,
-                use_cpu=not on_gpu,
-                logging_steps=1,
-                logging_nan_inf_filter=False,
-                save_strategy="steps",
-                save_steps=recipe.save_every,
-                report_to="none",
-                disable_tqdm=True,
-            ),
+            args=SFTConfig(**shared, max_length=None),
             train_dataset=Dataset.from_list([{"prompt": row["prompt"], "completion": text}]),
             peft_config=lora_config(recipe),
         )
@@ -141,6 +109,7 @@ class SolutionTrainer(SFTTrainer):
             metrics.record(row, self.out)
 
     # Checkpoints and resume are those of any run.
+    own_state = OneShotTrainer.own_state
     _save_checkpoint = OneShotTrainer._save_checkpoint
     _load_from_checkpoint = OneShotTrainer._load_from_checkpoint
     _load_optimizer_and_scheduler = OneShotTrainer._load_optimizer_and_scheduler

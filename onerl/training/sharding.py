@@ -9,14 +9,13 @@ Covered: FSDP2 (`fully_shard`) and, but for resuming, DeepSpeed ZeRO-2. Not cove
 sharded weights (adapters need little memory: replicate them), the 8-bit optimiser on sharded ones.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import torch
 from accelerate.utils import DistributedType
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from onerl.recipe import Recipe
@@ -32,6 +31,19 @@ def is_fsdp(accelerator) -> bool:
     return accelerator.distributed_type == DistributedType.FSDP
 
 
+def sum_in_float32(accelerator) -> None:
+    """Only the weights of a pass are in the type of mixed precision; gradients and outputs are not.
+
+    accelerate's own policy rounds the gradients that ranks add up, and the log-probabilities that
+    leave the model, to bfloat16. The released code's reduce_dtype is float32 (reference 2.6).
+    """
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and (policy := plugin.mixed_precision_policy):
+        plugin.mixed_precision_policy = MixedPrecisionPolicy(
+            param_dtype=policy.param_dtype, reduce_dtype=torch.float32, output_dtype=torch.float32
+        )
+
+
 def is_deepspeed(accelerator) -> bool:
     """Whether every rank has the full weights, and its shard of gradients and moments (ZeRO-2)."""
     return accelerator.distributed_type == DistributedType.DEEPSPEED
@@ -40,12 +52,12 @@ def is_deepspeed(accelerator) -> bool:
 def check(recipe: Recipe, accelerator) -> None:
     """Refuse what sharding does not cover, before anything is sampled.
 
-    Raises:
-        ValueError: in the main process (the others end), naming the setting and what is allowed.
+    Raises ValueError: in the main process (the others end), naming the setting and what is allowed.
     """
 
     def refuse() -> None:
         fsdp, deepspeed = is_fsdp(accelerator), is_deepspeed(accelerator)
+        replicated = "launch with params/accelerate/ddp.yaml"
         if deepspeed and accelerator.state.deepspeed_plugin.zero_stage == 3:
             raise ValueError("zero_stage = 3: not supported; use params/accelerate/fsdp.yaml")
         if fsdp and accelerator.state.fsdp_plugin.fsdp_version != 2:
@@ -53,23 +65,21 @@ def check(recipe: Recipe, accelerator) -> None:
         if fsdp and not backend_for(recipe.backend, recipe.model).startswith("vllm"):
             raise ValueError(
                 f"backend = {recipe.backend!r}: samples from the full weights, which no process"
-                " holds under FSDP; set backend to vllm or vllm-server, or launch with"
-                " params/accelerate/ddp.yaml"
+                f" holds under FSDP; set backend to vllm or vllm-server, or {replicated}"
             )
         if (fsdp or deepspeed) and recipe.lora_rank:
             raise ValueError(
                 f"lora_rank = {recipe.lora_rank}: adapters are trained on replicated weights only;"
-                " launch with params/accelerate/ddp.yaml"
+                f" {replicated}"
             )
         if (fsdp or deepspeed) and recipe.optimizer != "adamw":
-            raise ValueError(
-                f"optimizer = {recipe.optimizer!r}: FSDP and DeepSpeed allow adamw only"
-            )
+            only = "FSDP and DeepSpeed allow adamw only"
+            raise ValueError(f"optimizer = {recipe.optimizer!r}: {only}")
 
     processes.on_main_process(refuse)
 
 
-def equal_passes(accelerator, plan: Sequence[Entry]) -> Iterator[tuple[Entry, bool]]:
+def equal_passes(accelerator, plan: list[Entry]) -> list[tuple[Entry, bool]]:
     """The entries of `plan`, each with whether it counts; as many in every rank when sharded.
 
     A rank with fewer repeats its last entry, which then does not count.
@@ -78,8 +88,7 @@ def equal_passes(accelerator, plan: Sequence[Entry]) -> Iterator[tuple[Entry, bo
     if is_fsdp(accelerator):
         mine = torch.tensor([len(plan)], device=accelerator.device)
         missing = int(accelerator.gather(mine).max()) - len(plan)
-    yield from ((entry, True) for entry in plan)
-    yield from ((plan[-1], False) for _ in range(missing))
+    return [(entry, True) for entry in plan] + [(entry, False) for entry in plan[-1:] * missing]
 
 
 @contextmanager
@@ -99,7 +108,7 @@ def gathered_weights(model, accelerator) -> dict[str, torch.Tensor | None] | Non
     """Full float32 weights by name, on the CPU, in the main process; None in place of each in the
     others, and None in place of all without sharding."""
     if is_fsdp(accelerator):
-        return {name: _gathered(tensor) for name, tensor in model.named_parameters()}
+        return {name: _on_main(tensor) for name, tensor in model.named_parameters()}
     if is_deepspeed(accelerator):
         from deepspeed.utils import safe_get_full_fp32_param
 
@@ -124,7 +133,8 @@ def gathered_moments(model, optimizer, accelerator) -> dict[int, dict[str, Any]]
     if is_deepspeed(accelerator):
         from deepspeed.utils import safe_get_full_optimizer_state
 
-        (step, *_) = (state["step"] for state in _inner(optimizer).state.values())
+        # torch's optimiser, inside accelerate's wrapper and DeepSpeed's
+        step = next(iter(optimizer.optimizer.optimizer.state.values()))["step"]
         return {
             i: {k: _on_main(safe_get_full_optimizer_state(p, k)) for k in MOMENTS}
             | {"step": step.clone()}  # a file holds no tensor twice
@@ -133,14 +143,13 @@ def gathered_moments(model, optimizer, accelerator) -> dict[int, dict[str, Any]]
     state = optimizer.state_dict()["state"]
     if not is_fsdp(accelerator):
         return state
-    return {i: {key: _gathered(value) for key, value in kept.items()} for i, kept in state.items()}
+    return {i: {key: _on_main(value) for key, value in kept.items()} for i, kept in state.items()}
 
 
 def set_moments(model, optimizer, accelerator, moments: Mapping[int, dict[str, Any]]) -> None:
     """Load what `gathered_moments` returned into a fresh optimiser over the same parameters.
 
-    Raises:
-        ValueError: under DeepSpeed, which cannot resume.
+    Raises ValueError under DeepSpeed, which cannot resume.
     """
     if is_deepspeed(accelerator):
         raise ValueError(
@@ -172,21 +181,13 @@ def total_norm(parts: Sequence[torch.Tensor], accelerator) -> float:
     return norm.item()
 
 
-def _gathered(tensor: torch.Tensor) -> torch.Tensor | None:
-    return _on_main(tensor.full_tensor() if isinstance(tensor, DTensor) else tensor)
-
-
 def _on_main(tensor: torch.Tensor) -> torch.Tensor | None:
-    """Copied to memory in the main process, which will write it; let go in the others."""
-    return tensor.detach().cpu() if processes.is_main() else None
+    """Whole, and copied to memory in the main process, which will write it; None in the others."""
+    whole = tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+    return whole.detach().cpu() if processes.is_main() else None
 
 
 def _shard(tensor: torch.Tensor, like: DTensor) -> DTensor:
     """This rank's shard of a tensor that all ranks hold."""
     tensor = tensor.to(like.device, like.dtype)
     return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)
-
-
-def _inner(optimizer) -> torch.optim.Optimizer:
-    """torch's optimiser inside accelerate's wrapper and DeepSpeed's."""
-    return optimizer.optimizer.optimizer

@@ -1,8 +1,7 @@
 """`OneShotTrainer`: TRL's GRPO loop with the paper's loss, on rollouts that share a prompt.
 
 The loop, the reference model, the optimiser and the mixed precision are TRL's. Overridden are
-leaf methods only, each for one reason given at the method; a test pins their signatures and those
-of the methods relied on (TRL moves fast, and `_generate_and_score_completions` fastest).
+leaf methods only, each for one reason given at the method; a test pins their signatures.
 
 The loss is the paper's token mean inside micro-batches, weighted per term by the recipe
 (`loss`). It is computed in chunks of rollouts of one prompt, sorted by length, under a
@@ -12,8 +11,6 @@ and values serve all rollouts of the chunk. Chunks change the memory and the tim
 Covered: one process, or several with replicated or sharded weights (`sharding`). With
 `updates_per_step` above 1, which rollouts share an update depends on the number of processes.
 """
-
-from __future__ import annotations
 
 import math
 import time
@@ -33,7 +30,7 @@ from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.merged import plain
 from onerl.runs import files, run
 from onerl.training import checkpoints, loss, metrics, processes, sampling, sharding
-from onerl.training.batches import DataOrder, chunks, fingerprints, token_weights
+from onerl.training.batches import DataOrder, chunks, fingerprints, pass_tokens, token_weights
 from onerl.training.config import lora_config, trl_config
 from onerl.training.rewards import reward_function
 
@@ -73,14 +70,32 @@ class OneShotTrainer(GRPOTrainer):
         self.remove_callback(PrinterCallback)
         policy = plain(self.accelerator.unwrap_model(self.model))
         self.vocabulary = policy.config.get_text_config().vocab_size
-        self.sharded = sharding.is_fsdp(self.accelerator)
+        self.sharded, self.largest_pass = sharding.is_fsdp(self.accelerator), 0
         sharding.check(recipe, self.accelerator)
         self.own_sampler = sampling.training_sampler(recipe, policy, self)
+
+    @property
+    def shares_prompt(self) -> bool:
+        """Whether a chunk's prompt goes through the model once, into a cache.
+
+        Checkpointing forbids a cache; sharded weights are gathered only in a call of the model.
+        """
+        return not (self.args.gradient_checkpointing or self.sharded)
+
+    @property
+    def kl_coefficient(self) -> float:
+        """Of the KL term of the loss."""
+        return self.recipe.beta
 
     @property
     def rollout_step(self) -> int:
         """Rollout steps done; `_step` counts the updates begun."""
         return self._step // self.args.steps_per_generation
+
+    def create_accelerator_and_postprocess(self):
+        """Under FSDP, sums and outputs are in float32, as in the released code."""
+        super().create_accelerator_and_postprocess()
+        sharding.sum_in_float32(self.accelerator)
 
     # -- data and optimiser ---------------------------------------------------------------------
 
@@ -140,8 +155,9 @@ class OneShotTrainer(GRPOTrainer):
         for the reference model.
         """
         cache, head = None, prompt
-        # checkpointing forbids a cache; sharded weights are gathered only inside a call of `model`
-        if len(prompt) > 1 and not self.args.gradient_checkpointing and not self.sharded:
+        passed = pass_tokens(len(prompt), *mask.shape[::-1], self.shares_prompt)
+        self.largest_pass = max(self.largest_pass, passed)
+        if len(prompt) > 1 and self.shares_prompt:
             cache, head = DynamicCache(), prompt[-1:]
             backbone = self.accelerator.unwrap_model(model).get_decoder()
             with self.accelerator.autocast():
@@ -158,15 +174,15 @@ class OneShotTrainer(GRPOTrainer):
         width = completions.shape[1]
         return out.log_probs[:, -width:], None if out.entropy is None else out.entropy[:, -width:]
 
-    def _chunks(self, prompt_ids, prompt_mask, completion_mask, rows=None):
+    def _chunks(self, prompt_ids, prompt_mask, completion_mask, rows, shared=None):
         """Rows, their prompt without padding, and the width of their longest completion."""
+        shared = self.shares_prompt if shared is None else shared
         pairs = zip(prompt_ids, prompt_mask, strict=True)
         prompts = [tuple(ids[mask == 1].tolist()) for ids, mask in pairs]
-        lengths = completion_mask.sum(1).tolist()
-        rows = range(len(lengths)) if rows is None else rows
-        for group in chunks(prompts, lengths, rows, self.recipe.token_budget):
-            prompt = torch.tensor(prompts[group[0]], device=prompt_ids.device)
-            yield torch.tensor(group, device=prompt_ids.device), prompt, max(lengths[group[-1]], 1)
+        lengths, device = completion_mask.sum(1).tolist(), prompt_ids.device
+        for group in chunks(prompts, lengths, rows, self.recipe.token_budget, shared):
+            prompt = torch.tensor(prompts[group[0]], device=device)
+            yield torch.tensor(group, device=device), prompt, max(lengths[group[-1]], 1)
 
     def _get_per_token_logps_and_entropies(
         self, model, input_ids, attention_mask, logits_to_keep, batch_size=None, **_
@@ -176,7 +192,7 @@ class OneShotTrainer(GRPOTrainer):
         prompt_ids, completions = input_ids[:, :split], input_ids[:, split:]
         prompt_mask, mask = attention_mask[:, :split], attention_mask[:, split:]
         logps = torch.zeros(completions.shape, device=input_ids.device)
-        plan = list(self._chunks(prompt_ids, prompt_mask, mask))
+        plan = list(self._chunks(prompt_ids, prompt_mask, mask, range(len(mask))))
         for (rows, prompt, width), _ in sharding.equal_passes(self.accelerator, plan):
             scored, _ = self._score(model, prompt, completions[rows, :width], mask[rows, :width])
             logps[rows, :width] = scored.float()
@@ -186,7 +202,7 @@ class OneShotTrainer(GRPOTrainer):
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         """Rollouts if none are left, then backward through one update; returns the loss, ()."""
-        self.started, self.terms = time.perf_counter(), defaultdict(float)
+        self.started, self.terms, self.largest_pass = time.perf_counter(), defaultdict(float), 0
         if self._step % self.args.steps_per_generation == 0:
             self.seconds = {"rollout": 0.0}
         # TRL shuffles rollouts with the global generator; seeded per step it needs no saving
@@ -209,30 +225,22 @@ class OneShotTrainer(GRPOTrainer):
         recipe, mask = self.recipe, batch["completion_mask"]
         batch = {**batch, "weights": self._token_weights(batch)}
         learns = (batch["advantages"] != 0) & (recipe.policy_loss != 0)  # (B,)
+        learns |= "token_advantages" in batch  # of PPO: hardly one is 0
         learns |= recipe.beta != 0 or recipe.entropy_coef != 0 or self.accelerator.num_processes > 1
-        total = torch.zeros((), device=mask.device)
-        plan = [
-            (chunk, with_gradient)
-            for with_gradient in (False, True)
-            for chunk in self._chunks(
-                batch["prompt_ids"],
-                batch["prompt_mask"],
-                mask,
-                (learns == with_gradient).nonzero().squeeze(1).tolist(),
-            )
-        ]
-        plan = list(sharding.equal_passes(self.accelerator, plan))
+        total, plan = torch.zeros((), device=mask.device), []
+        for with_gradient in (False, True):
+            rows = (learns == with_gradient).nonzero().squeeze(1).tolist()
+            found = self._chunks(batch["prompt_ids"], batch["prompt_mask"], mask, rows)
+            plan += [(chunk, with_gradient) for chunk in found]
+        plan = sharding.equal_passes(self.accelerator, plan)
         for i, (((rows, prompt, width), with_gradient), counts) in enumerate(plan):
             part = {"prompt": prompt}
             for key, value in batch.items():
                 if torch.is_tensor(value) and value.ndim and not key.startswith("prompt"):
                     part[key] = value[rows, :width] if value.ndim == 2 else value[rows]
             part["weights"] = part["weights"] * counts
-            last = i + 1 == len(plan)
-            with (
-                sharding.gradients(model, self.accelerator, last),
-                torch.set_grad_enabled(with_gradient),
-            ):
+            reduced = sharding.gradients(model, self.accelerator, last=i + 1 == len(plan))
+            with reduced, torch.set_grad_enabled(with_gradient):
                 part_loss = self._compute_loss(model, part)
                 if with_gradient:
                     self.accelerator.backward(part_loss)
@@ -264,11 +272,12 @@ class OneShotTrainer(GRPOTrainer):
         logps, entropies = self._score(model, inputs["prompt"], inputs["completion_ids"], mask)
         weights = inputs["weights"][:, None] * mask  # (B, T)
         old = inputs.get("old_per_token_logps", logps.detach())
-        policy, clipped = loss.policy_term(logps, old, inputs["advantages"], recipe.epsilon)
+        advantages = inputs.get("token_advantages", inputs["advantages"][:, None])
+        policy, clipped = loss.policy_term(logps, old, advantages, recipe.epsilon)
         kl = loss.kl_term(logps, inputs["ref_per_token_logps"], recipe.kl_clamp)
         parts = {
             "policy_loss": (policy, recipe.policy_loss),
-            "kl": (kl, recipe.beta),
+            "kl": (kl, self.kl_coefficient),
             "entropy": (entropies, -recipe.entropy_coef),
             "clip_frac": (clipped.float(), 0.0),
         }
@@ -299,12 +308,12 @@ class OneShotTrainer(GRPOTrainer):
     def log(self, logs, start_time=None):
         """A row of metrics.jsonl per update; TRL's own metrics go to its log as ever.
 
-        Raises ValueError, on every rank, when a number of the row is not finite; nothing of the
-        update is saved.
+        Raises ValueError, on every rank, when a number of the row is not finite or the sampler is
+        far from the trainer; nothing of the update is saved.
         """
         if "loss" in logs:
             row = metrics.row(self, logs)
-            metrics.record(row, self.out)
+            metrics.record(row, self.out, self.recipe.max_sampler_mismatch)
             logs.update(row)
             for name in row:  # TRL's "reward" is the mean advantage here
                 self._metrics["train"].pop(name, None)
@@ -322,22 +331,24 @@ class OneShotTrainer(GRPOTrainer):
             metrics.check_state(step, weights or policy.state_dict(), moments)
             self._save_rollouts(step)
             checkpoints.save_checkpoint(self.out, step, policy, self.processing_class, weights)
-            checkpoints.save_state(self.out, step, policy, moments, self.state)
+            checkpoints.save_state(self.out, step, policy, moments, self.state, self.own_state())
 
         processes.on_main_process(write)
 
+    def own_state(self) -> dict[str, dict[str, torch.Tensor]]:
+        """What a method trains beside the policy: tensors by name, by file of the state."""
+        return {}
+
     def _save_rollouts(self, step: int) -> None:
         logs = self._logs
-        table = pd.DataFrame(
-            {
-                "step": step,
-                "prompt": list(logs["prompt"]),
-                "completion": list(logs["completion"]),
-                "reward": self.rewards.tolist(),
-                "advantage": list(logs["advantages"]),
-                **{name: list(values) for name, values in sorted(logs["extra"].items())},
-            }
-        )
+        columns = {
+            "prompt": logs["prompt"],
+            "completion": logs["completion"],
+            "reward": self.rewards.tolist(),
+            "advantage": logs["advantages"],
+            **dict(sorted(logs["extra"].items())),
+        }
+        table = pd.DataFrame({"step": step} | {name: list(x) for name, x in columns.items()})
         folder = self.out / "rollouts"
         folder.mkdir(exist_ok=True)
         with files.atomic_file(folder / f"{run.folder_name(step)}.parquet") as aside:
@@ -345,15 +356,14 @@ class OneShotTrainer(GRPOTrainer):
 
     def _prepare_for_training(self, max_steps, train_dataloader, resume_from_checkpoint):
         """DeepSpeed's own way to resume reads DeepSpeed's own files."""
-        if not sharding.is_deepspeed(self.accelerator) or resume_from_checkpoint is None:
-            return super()._prepare_for_training(
-                max_steps, train_dataloader, resume_from_checkpoint
-            )
-        self._load_from_checkpoint(resume_from_checkpoint)
-        prepared = super()._prepare_for_training(max_steps, train_dataloader, None)
-        weights = checkpoints.read_weights(self.out, Path(resume_from_checkpoint))
+        state, prepare = resume_from_checkpoint, super()._prepare_for_training
+        if not sharding.is_deepspeed(self.accelerator) or state is None:
+            return prepare(max_steps, train_dataloader, state)
+        self._load_from_checkpoint(state)
+        prepared = prepare(max_steps, train_dataloader, None)
+        weights = checkpoints.read_weights(self.out, Path(state))
         sharding.set_weights(self.model, self.accelerator, weights)
-        self._load_optimizer_and_scheduler(resume_from_checkpoint)
+        self._load_optimizer_and_scheduler(state)
         return prepared
 
     def _load_from_checkpoint(self, resume_from_checkpoint, model=None):

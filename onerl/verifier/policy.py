@@ -1,7 +1,7 @@
 r"""What counts as the same answer, decided once, with the reason for each choice.
 
 Each row of policy.toml is a test (tests/test_verifier_policy.py) and a line of the table in
-README.md; `python -m onerl.verifier --policy` prints it.
+docs/verifier.md; `python -m onerl.verifier --policy` prints it.
 """
 
 import tomllib

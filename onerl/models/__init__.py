@@ -4,10 +4,11 @@
     locate("Qwen/Qwen2.5-Math-1.5B")    a hub id; its files are fetched when they are needed
     locate(run.checkpoints[-1])         a (step, folder) pair; a folder alone will do as well
     locate(run)                         a run, or its folder: the last checkpoint
+    locate("model.gguf")                a GGUF file, converted once into a folder (`gguf`)
 
-`check_model` says in one line why a model cannot be used, and so does `load`: a missing or torn
-file, adapters in place of weights, a tensor that is missing or that the architecture does not have.
-A folder's own Python code is never run. transformers is imported when it is first needed.
+`check_model` and `load` say in one line why a model cannot be used: a missing or torn file,
+adapters in place of weights, a tensor that is missing or that the architecture does not have. A
+folder's own Python code is never run. transformers is imported when it is first needed.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from onerl.models.gguf import converted, is_gguf
 from onerl.parameters import read_yaml
 from onerl.problems.prompts import MATH_SYSTEM
 from onerl.runs import Run
@@ -64,14 +66,7 @@ class Located:
     @cached_property
     def files(self) -> Path:
         """The folder that holds the model's files; those of a hub id are fetched."""
-        if self.folder is not None:
-            return self.folder
-        from huggingface_hub import snapshot_download
-
-        try:
-            return Path(snapshot_download(self.name, allow_patterns=list(FETCHED)))
-        except (OSError, ValueError):
-            raise _nowhere(self.name) from None
+        return self.folder or _snapshot(self.name, allow_patterns=list(FETCHED))
 
     @cached_property
     def sha256(self) -> str:
@@ -107,27 +102,25 @@ class Located:
 
     @cached_property
     def stops(self) -> set[int]:
-        """Ids of the end tokens: the tokenizer's and the generation config's, as TRL takes them.
-
-        The released code ends its training rollouts by this rule (reference 2.6).
-        """
+        """Ids of the end tokens, by the rule of TRL and of the released code (reference 2.6)."""
         from transformers import AutoConfig, GenerationConfig
 
         try:
             config = GenerationConfig.from_pretrained(self.name)
         except OSError:  # an older checkpoint, with the tokens in its config
             config = AutoConfig.from_pretrained(self.name, trust_remote_code=False)
-        given = config.eos_token_id
-        stops = {self.tokenizer.eos_token_id, *(given if isinstance(given, list) else [given])}
-        return stops - {None}
+        ids = config.eos_token_id
+        ids = ids if isinstance(ids, list) else [ids]
+        return {self.tokenizer.eos_token_id, *ids} - {None}
 
 
 def locate(model: Any) -> Located:
     """What the name of a model stands for.
 
     Args:
-        model: "world", a folder, a hub id, a (step, folder) pair of `Run.checkpoints`, a `Run` or
-            its folder (its last checkpoint), or what `locate` has returned.
+        model: "world", a folder, a hub id, a GGUF file, a (step, folder) pair of
+            `Run.checkpoints`, a `Run` or its folder (its last checkpoint), or what `locate` has
+            returned.
 
     Raises:
         ValueError: none of these, or a run without a checkpoint.
@@ -135,29 +128,31 @@ def locate(model: Any) -> Located:
     if isinstance(model, Located):
         return model
     step, place = model if isinstance(model, tuple) else (None, model)
-    if isinstance(place, Run) or _is_run(place):
-        run = place if isinstance(place, Run) else Run(place)
+    if not isinstance(place, Run | str | Path) or place == "":
+        raise ValueError(
+            f'model = {model!r}: allowed: "world", a folder, a hub id, a GGUF file, a run or a'
+            " (step, folder) pair of its checkpoints"
+        )
+    run = place if isinstance(place, Run) else Run(place)
+    is_run = (run.path / "recipe.yaml").is_file() and not (run.path / "config.json").is_file()
+    if run is place or is_run:
         if not run.checkpoints:
             raise ValueError(f"model = {str(run.path)!r}: this run has no checkpoint yet")
         step, place = run.checkpoints[-1]
-    if not isinstance(place, str | Path) or not str(place):
-        raise ValueError(
-            f'model = {model!r}: allowed: "world", a folder, a hub id, a run or a (step, folder)'
-            " pair of its checkpoints"
-        )
-    if place == "world":
-        place = FOLDER
-    if not Path(place).is_dir():
-        return Located(str(place), None, step, _format_by_name(str(place)), None)
-    folder = Path(place)
+    if is_gguf(place):
+        place = converted(Path(place))
+    name = str(FOLDER if place == "world" else place)
+    folder = Path(name)
+    if not folder.is_dir():
+        return Located(name, None, step, _format_by_name(name), None)
     run = folder.resolve().parent.parent
     if folder.resolve().parent.name != "checkpoints" or not (run / "recipe.yaml").is_file():
-        return Located(str(place), folder, step, _format_of_folder(folder), None)
+        return Located(name, folder, step, _format_of_folder(folder), None)
     if step is None and folder.name.removeprefix("step-").isdecimal():
         step = int(folder.name.removeprefix("step-"))
     recipe = read_yaml(run / "recipe.yaml")
     known = prompt_format(recipe.get("prompt", "auto"), recipe.get("model"))
-    return Located(str(place), folder, step, known, run)
+    return Located(name, folder, step, known, run)
 
 
 def prompt_format(prompt: str, model: Any) -> str:
@@ -165,23 +160,18 @@ def prompt_format(prompt: str, model: Any) -> str:
     return locate(model).format if prompt == "auto" else prompt
 
 
-def _is_run(place: Any) -> bool:
-    folder = Path(place) if isinstance(place, str | Path) and str(place) else None
-    known = folder is not None and (folder / "recipe.yaml").is_file()
-    return known and not (folder / "config.json").is_file()
-
-
 def _format_of_folder(folder: Path) -> str:
     """By what lies in the folder: a world, a chat template that is known, or else its name."""
     if is_world(folder):
         return "world"
     template, config = folder / "chat_template.jinja", folder / "tokenizer_config.json"
+    text = None
     if template.is_file():
         text = template.read_text("utf-8")
-    else:
-        text = (_json(config) if config.is_file() else {}).get("chat_template")
-    marks = [known for mark, known in _BY_TEMPLATE if mark in (text if text else "")]
-    return marks[0] if marks else _format_by_name(str(folder))
+    elif config.is_file():
+        text = _json(config).get("chat_template")
+    known = (known for mark, known in _BY_TEMPLATE if mark in (text or ""))
+    return next(known, None) or _format_by_name(str(folder))
 
 
 def _format_by_name(name: str) -> str:
@@ -216,33 +206,30 @@ def _reason(error: Exception) -> str:
     return text[:300]
 
 
-def check_model(model: str) -> None:
-    """Refuses a model that cannot be had or is not whole, in one line.
+def check_model(model: str | Path) -> None:
+    """Refuses a folder or a hub id that cannot be had or is not whole, in one line.
 
-    Of a hub id that is not in the local cache its existence, its licence and its list of files are
-    asked for; nothing is downloaded.
-
-    Args:
-        model: a folder or a hub id.
+    Of a hub id its existence, its licence and its list of files are asked for, or else the local
+    cache is read; nothing is downloaded.
 
     Raises:
         FileNotFoundError: it is nowhere, or a file is missing.
         PermissionError: it is gated, and its licence not accepted.
         ValueError: a file is torn, or the weights are not those of the architecture.
     """
-    if Path(model).is_dir():
-        check_folder(Path(model))
-    else:
-        _check_hub(model)
-
-
-def check_folder(folder: Path) -> None:
-    """As `check_model`, for a folder."""
+    folder = Path(model)
+    if not folder.is_dir():
+        files = _hub_files(model)
+        if files is not None:
+            if lacking := _lacking(files):
+                raise FileNotFoundError(f"model = {model!r}: on the hub it lacks {lacking}")
+            return
+        folder = _snapshot(model, local_files_only=True)
     load(folder, device_map="meta")  # without its numbers
 
 
 def check_files(folder: Path) -> None:
-    """The part of `check_folder` that needs no transformers: all files are there and readable."""
+    """The part of `check_model` that needs no transformers: all files are there and readable."""
     files = {path.name for path in folder.iterdir()}
     if "adapter_config.json" in files:
         raise ValueError(
@@ -269,9 +256,6 @@ def _json(file: Path) -> dict[str, Any]:
 
 def load(folder: Path, **how: Any):
     """The causal language model in a folder; every tensor must be there, and none beside them.
-
-    Args:
-        how: for `from_pretrained`.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -320,19 +304,24 @@ def _nowhere(model: str) -> FileNotFoundError:
     )
 
 
-def _check_hub(model: str) -> None:
-    from huggingface_hub import HfApi, constants
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HFValidationError,
-        RepositoryNotFoundError,
-    )
+def _snapshot(model: str, **how: Any) -> Path:
+    """The folder of a hub id, by huggingface_hub."""
+    from huggingface_hub import snapshot_download
 
-    if constants.HF_HUB_OFFLINE:
-        return _check_cache(model)
+    try:
+        return Path(snapshot_download(model, **how))
+    except (OSError, ValueError):
+        raise _nowhere(model) from None
+
+
+def _hub_files(model: str) -> set[str] | None:
+    """The names of a hub id's files; None where the hub cannot be asked."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import GatedRepoError, HFValidationError, RepositoryNotFoundError
+
     try:
         HfApi().auth_check(model)
-        files = {file.rfilename for file in HfApi().model_info(model).siblings}
+        return {file.rfilename for file in HfApi().model_info(model).siblings}
     except GatedRepoError:
         raise PermissionError(
             f"model = {model!r}: it is gated; accept its licence at https://huggingface.co/{model}"
@@ -340,17 +329,5 @@ def _check_hub(model: str) -> None:
         ) from None
     except (RepositoryNotFoundError, HFValidationError):
         raise _nowhere(model) from None
-    except Exception:  # whatever the network raises; a whole copy in the cache will do
-        return _check_cache(model)
-    if lacking := _lacking(files):
-        raise FileNotFoundError(f"model = {model!r}: on the hub it lacks {lacking}")
-
-
-def _check_cache(model: str) -> None:
-    from huggingface_hub import snapshot_download
-
-    try:
-        folder = snapshot_download(model, local_files_only=True)
-    except (OSError, ValueError):
-        raise _nowhere(model) from None
-    check_folder(Path(folder))
+    except Exception:  # offline, or whatever the network raises: a whole copy in the cache will do
+        return None
