@@ -36,18 +36,7 @@ from onerl.verifier.paper import paper_eval_grader, paper_train_grader
 from onerl.verifier.selftest import BadGold, SelfTestError, bad_golds, self_test
 
 __all__ = [
-    "BadGold",
-    "Grade",
-    "SelfTestError",
-    "bad_golds",
-    "clear_cache",
-    "extract_answer",
-    "grade",
-    "grade_many",
-    "paper_eval_grader",
-    "paper_train_grader",
-    "same_answer",
-    "self_test",
-    "verify",
+    "BadGold", "Grade", "SelfTestError", "bad_golds", "clear_cache", "extract_answer", "grade",
+    "grade_many", "paper_eval_grader", "paper_train_grader", "same_answer", "self_test", "verify",
     "warm",
-]
+]  # fmt: skip

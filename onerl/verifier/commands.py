@@ -7,6 +7,7 @@ import re
 from fractions import Fraction
 from itertools import pairwise
 
+from onerl.verifier.numeric import rebuilt
 from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, depths, spell
 
 _UNARY = FUNCTIONS - {"sqrt", "log", "log10", "ln", "max", "min", "gcd", "lcm"}
@@ -26,19 +27,12 @@ def matching(tokens: list[Token], start: int) -> int:
 
 def _with_bound(tree: tuple, name: str, bound: str) -> tuple:
     """`tree` with its bound variable under a name that no answer can write."""
-    if tree in (("var", name), ("const", name)):
-        return ("var", bound)
-    return tuple(_with_bound(p, name, bound) if isinstance(p, tuple) else p for p in tree)
+    named = (("var", name), ("const", name))
+    return rebuilt(tree, lambda node: ("var", bound) if node in named else node)
 
 
 class Commands:
     """The part of the reader that takes the arguments of a command."""
-
-    def taken(self, text: str) -> bool:
-        """Whether the next token is this one, which is then behind us."""
-        found = self.peek().text == text
-        self.position += found
-        return found
 
     def _command(self, name: str) -> tuple:
         if name in ("pi", "infty"):
@@ -84,7 +78,7 @@ class Commands:
         """A sum, product, integral or limit: (name, bound variable, from, to, body)."""
         low, high = [], ("const", "oo")
         while self.peek().text in ("_", "^"):
-            if self.taken("_"):
+            if self.accept("op", "_"):
                 low = self._group()
             else:
                 self.take()
@@ -115,7 +109,7 @@ class Commands:
 
     def _root(self) -> tuple:
         degree = ("num", Fraction(2), None)
-        if self.taken("["):
+        if self.accept("open", "["):
             degree = self.sum()
             self.expect("]")
         token = self.peek()
@@ -124,8 +118,8 @@ class Commands:
 
     def _function(self, name: str) -> tuple:
         """A function with its power; \\log has a base, which is unknown if none is written."""
-        base = self._argument() if name in _BASES and self.taken("_") else _BASES.get(name)
-        power = self.exponent() if self.taken("^") else None
+        base = self._argument() if name in _BASES and self.accept("op", "_") else _BASES.get(name)
+        power = self.exponent() if self.accept("op", "^") else None
         argument = self._function_argument()
         if name in _BASES:
             tree = ("log", base, argument)
@@ -151,7 +145,7 @@ class Commands:
         if bracket not in ("(", "\\{", "{"):
             raise UnreadableError(f"\\{name}")
         items = [self.sum()]
-        while self.taken(","):
+        while self.accept("op", ","):
             items.append(self.sum())
         self.expect(MATES[bracket])
         return ("many", name, *items)

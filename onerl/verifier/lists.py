@@ -58,25 +58,19 @@ class ListComparison(ValueComparison):
         """Each side's values are the other side's, in any order and as often."""
         if len(gold) != len(answer) or len(gold) > _MAX_LIST:
             return False
+        rest = list(answer)
         ask, self.ask = self.ask, None  # first without the engine, which most pairs do not need
-        gold, answer = self._unmatched(gold, answer)
+        gold = [item for item in gold if not self._taken(item, rest)]
         self.ask = ask
-        if gold and ask is not None and len(gold) <= 6:
-            gold, _ = self._unmatched(gold, answer, stop=True)
-        return not gold
+        few = ask is not None and len(gold) <= 6
+        return not gold or (few and all(self._taken(item, rest) for item in gold))
 
-    def _unmatched(self, gold: list[Node], answer: list[Node], *, stop: bool = False) -> tuple:
-        """What has no equal on the other side; with `stop`, after the first such value."""
-        left_over, rest = [], list(answer)
-        for item in gold:
-            hit = next((i for i, other in enumerate(rest) if self.equal(item, other)), None)
-            if hit is not None:
-                rest.pop(hit)
-                continue
-            left_over.append(item)
-            if stop:
-                break
-        return left_over, rest
+    def _taken(self, item: Node, rest: list[Node]) -> bool:
+        """Whether one of the `rest` is equal to a gold item; it is then taken from them."""
+        hit = next((at for at, other in enumerate(rest) if self.equal(item, other)), None)
+        if hit is not None:
+            rest.pop(hit)
+        return hit is not None
 
     def _distinct(self, items: list[Node]) -> list[Node]:
         if len(items) > _MAX_LIST:

@@ -2,7 +2,7 @@
 # word lists read better as words
 # ruff: noqa: SIM905
 
-from onerl.verifier.numeric import FloatField, NoValueError, contains, mixed, numeric, variables
+from onerl.verifier.numeric import attempt, contains, mixed, nodes, numeric, variables
 
 _COUNTED = frozenset(("fact", "binom", "gcd", "lcm", "sum", "prod"))
 _WHOLE = _COUNTED | {"floor", "ceil", "mod"}
@@ -31,7 +31,8 @@ class Samples:
         self.only_whole = counted or (self.whole and set(self.names) <= _COUNTERS)
         quantities = branched and not signed and len(self.names) > 1
         self.positive = set(self.names) - _UNKNOWNS if quantities else set()
-        self.scale = max(2.0, *map(_largest, trees))
+        numbers = (node[1] for tree in trees for node in nodes(tree) if node[0] == "num")
+        self.scale = max(2.0, *(float(min(abs(number), 10**9)) for number in numbers))
 
     def __iter__(self):
         if not self.names:
@@ -50,7 +51,7 @@ class Samples:
         negative = salt >= 2 and mixed(name, salt) % 97 % 2 and name not in self.positive
         return complex(-size * scale if negative else size * scale)
 
-    def pairs(self, first: tuple, second: tuple, field=FloatField, convert=complex):
+    def pairs(self, first: tuple, second: tuple, field=None, convert=complex):
         """(value, value) of two trees at up to `_WANTED` points where both have one.
 
         A last pair of None says that there is no such point, though one side has values.
@@ -58,7 +59,7 @@ class Samples:
         found, one_sided = 0, 0
         for point in self:
             at = {name: convert(value) for name, value in point.items()}
-            left, right = _value(first, at, field), _value(second, at, field)
+            left, right = (attempt(numeric, tree, at, field) for tree in (first, second))
             if left is None or right is None:
                 one_sided += left is not right
                 continue
@@ -68,17 +69,3 @@ class Samples:
                 break
         if one_sided and (not found or (self.only_whole and one_sided > 3 * found)):
             yield None, None
-
-
-def _value(tree: tuple, point: dict, field):
-    try:
-        return numeric(tree, point, field)
-    except NoValueError:
-        return None
-
-
-def _largest(tree: tuple) -> float:
-    """The largest number in a tree, as the scale on which a variable matters."""
-    if tree[0] == "num":
-        return float(min(abs(tree[1]), 10**9))
-    return max((_largest(part) for part in tree[1:] if isinstance(part, tuple)), default=0.0)
