@@ -77,11 +77,10 @@ class Commands:
     def _bound(self, name: str) -> tuple:
         """A sum, product, integral or limit: (name, bound variable, from, to, body)."""
         low, high = [], ("const", "oo")
-        while self.peek().text in ("_", "^"):
-            if self.accept("op", "_"):
+        while sign := self.accept("op", "_", "^"):
+            if sign.text == "_":
                 low = self._group()
             else:
-                self.take()
                 high = self.parsed(self._group())
         if name == "int" and low:
             body, variable = self._integrand()

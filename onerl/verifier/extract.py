@@ -40,10 +40,10 @@ class Extraction:
     status: str
 
 
-def closing_brace(text: str, opening: int, reach: int = _SCAN) -> int:
+def closing_brace(text: str, opening: int) -> int:
     """Index of the brace that closes the one at `opening`, or -1. Escaped braces do not count."""
     depth = 0
-    for match in _BRACES.finditer(text, opening, opening + reach):
+    for match in _BRACES.finditer(text, opening, opening + _SCAN):
         depth += (match[0] == "{") - (match[0] == "}")
         if depth == 0 and match[0] == "}":
             return match.start()

@@ -23,21 +23,16 @@ class ListComparison(ValueComparison):
             repeated = gold.kind == "list" and len({item.spelling for item in wanted}) < len(wanted)
             return self._say("list", one and not repeated)
         if len({item.items[0].spelling for item in wanted if item.kind == "equation"}) > 1:
-            return self._say("named values", self._named_values(wanted, said))
+            named = any(item.kind == "equation" for item in said)  # or in the gold's order
+            order = self._same_set if named else self._in_order
+            same = len(wanted) == len(said) and order(wanted if named else _unnamed(wanted), said)
+            return self._say("named values", same)
         wanted, said = _unnamed(wanted), _unnamed(said)
         if answer.kind == "list" and len(said) > len(wanted):
             return self._say("set", False)  # the same list twice, "or" the same list plus one
         if "set" in (gold.kind, answer.kind):
             wanted, said = self._distinct(wanted), self._distinct(said)
         return self._say("set", self._same_set(wanted, said))
-
-    def _named_values(self, gold: list[Node], answer: list[Node]) -> bool:
-        """x = 1, y = 2 in any order while the names are there, in the gold's order without them."""
-        if len(gold) != len(answer):
-            return False
-        if any(item.kind == "equation" for item in answer):
-            return self._same_set(gold, answer)
-        return self._in_order(_unnamed(gold), answer)
 
     def _tuple_and_list(self, gold: Node, answer: Node) -> bool:
         """(1, 2) is x = 1, y = 2; otherwise a point is not a list."""

@@ -6,14 +6,19 @@ equality; `compare` does.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from onerl.verifier.commands import matching
 from onerl.verifier.node import Node, is_call, is_name, is_op, is_separator, split
 from onerl.verifier.quantity import read_value
 from onerl.verifier.tokens import Token, UnreadableError, tokenise
-from onerl.verifier.words import folded, value_of, without_label, without_remarks
+from onerl.verifier.words import NUMERALS, folded, without_label, without_remarks
 
 _MAX_READ_DEPTH = 8
+# what can make more than a value of the tokens around it
+_SHAPES = frozenset(
+    (",", ";", "=>", "cup", "setminus", "pm", "mp", ":", "to", "_", "base", "mathbb")
+)
 _PAIRS = {"(": ")", "[": "]", "\\{": "\\}", "{": "}", "langle": "rangle"}
 _MATRICES = frozenset(
     ("pmatrix", "bmatrix", "vmatrix", "matrix", "smallmatrix", "array", "Bmatrix", "Vmatrix")
@@ -62,20 +67,12 @@ def read(tokens: list[Token], depth: int = 0) -> Node:
         raise UnreadableError("empty part")
     if depth > _MAX_READ_DEPTH:
         raise UnreadableError("nested too deeply")
-    shaped = tokens[0].kind in ("open", "close") or any(map(_shapes, tokens))
+    shaped = tokens[0].kind in ("open", "close") or any(
+        kind in ("rel", "sep") or text in _SHAPES or text[:6] == "begin{"
+        for kind, text, _ in tokens
+    )
     nodes = (reader(tokens, depth) for reader in _READERS if shaped)
     return next(filter(None, nodes), None) or read_value(tokens)
-
-
-_SHAPES = frozenset(
-    (",", ";", "=>", "cup", "setminus", "pm", "mp", ":", "to", "_", "base", "mathbb")
-)
-
-
-def _shapes(token: Token) -> bool:
-    """Whether a token can make more than a value of what it stands in."""
-    kind, text, _ = token
-    return kind == "rel" or kind == "sep" or text in _SHAPES or text[:6] == "begin{"
 
 
 def _trim(tokens: list[Token]) -> list[Token]:
@@ -250,8 +247,8 @@ def _read_named(tokens, depth):
     capital = tokens[0].kind == "letter" and tokens[0].text.isupper() and len(tokens) > 4
     if capital and tokens[1].text == "(" and matching(tokens, 1) == len(tokens) - 1:
         node = _read_bracketed(tokens[1:], depth)
-        if node is not None and node.kind == "tuple":
-            return Node("tuple", tokens, node.items, detail=node.detail)
+        if node and node.kind == "tuple":
+            return replace(node, tokens=tokens)
     return None
 
 
@@ -324,7 +321,7 @@ def _read_base(tokens, depth):
         return None
     if any(token.kind != "num" and token.text not in "ABCDEF" for token in digits):
         return None
-    value = base[0].text if base[0].kind == "num" else value_of(base[0].text)
+    value = base[0].text if base[0].kind == "num" else NUMERALS.get(base[0].text.lower())
     written = "".join(token.text for token in digits).upper()
     return None if value is None else Node("base", tokens, detail=(written, str(value)))
 

@@ -61,12 +61,10 @@ _NEGATION = {"=": "ne", "in": "notin", "<": "ge", ">": "le", "le": ">", "ge": "<
 _LEXEME = re.compile(
     r"(?P<space>\s+|~|\\[,;:!> ]|\\$)"
     r"|(?P<num>\d+(?:\.(?:\d+|(?![.\d])))?|\.\d+)"
-    r"|(?P<row>\\\\(?:\s?\[\d[^\]]*\])?)"
     r"|\\(?P<cmd>[A-Za-z]+)\*?"
-    r"|\\(?P<escaped>.)"
     r"|(?P<word>[A-Za-z]+)"
     r"|(?P<dots>\.\.\.+)"
-    r"|(?P<sign><=|>=|!=|:=|\*\*|.)",
+    r"|(?P<sign>\\.|<=|>=|!=|:=|\*\*|.)(?:(?<=\\\\)\s?\[\d[^\]]*\])?",
     re.S,
 )
 _ARRAYS = frozenset(("begin{array}", "begin{aligned}", "begin{alignedat}", "begin{tabular}"))
@@ -111,20 +109,13 @@ def _lex(text: str, out: list[Token], nesting: int, *, said: bool = False) -> No
             out.append(Token("num", value if repeats else value.rstrip("."), space))
         elif kind == "dots":
             out.append(Token("cmd", "dots", space))
-        else:
-            _sign(kind, value, out, space, said)
+        elif value in _SIGNS and not (said and value in ".;"):
+            out.append(Token(*_SIGNS[value], space))
+        elif value not in ("$", ".", ";", "\\(", "\\)", "\\[", "\\]"):  # math delimiters
+            raise UnreadableError(repr(value))
         space = False
         if len(out) > MAX_TOKENS:
             raise UnreadableError("too long")
-
-
-def _sign(kind: str, value: str, out: list[Token], space: bool, said: bool) -> None:
-    """A sign, a sign behind a backslash, or the end of a row."""
-    sign = {"row": "\\\\", "escaped": "\\" + value}.get(kind, value)
-    if sign in _SIGNS and not (said and sign in ".;"):
-        out.append(Token(*_SIGNS[sign], space))
-    elif sign not in ("$", ".", ";", "\\(", "\\)", "\\[", "\\]"):  # these are math delimiters
-        raise UnreadableError(repr(sign))
 
 
 def _command(name: str, text: str, position: int, out: list, space: bool, nesting: int) -> int:
@@ -184,17 +175,15 @@ def _word(word: str, out: list[Token], space: bool, said: bool) -> None:
     if lower in _WORDS and (lower != "in" or previous is None or previous.kind == "letter"):
         kind, text = _WORDS[lower]
         out.append(Token(kind, text, space))
-    elif measures and said and units.is_unit(word, exact=True):
-        out.append(Token("unit", units.name_of(word), space))
+    elif measures and said and units.said_unit(word):
+        out.append(Token("unit", units.said_unit(word), space))
     elif lower in FUNCTIONS or ((said or len(word) > 2) and _COMMANDS.get(lower) in FUNCTIONS):
         out.append(Token("cmd", _COMMANDS.get(lower, lower), space))
     elif word in ("C", "F") and any(token.text == "circ" for token in out[-2:]):
         out.append(Token("unit", lower, space))
     elif len(word) == 1:
         out.append(Token("letter", word, space))
-    elif measures and (units.is_unit(word) or units.is_modifier(word)) and (
-        space or lower not in _UNSPACED
-    ):  # fmt: skip
+    elif measures and units.is_unit(word, modifiers=True) and (space or lower not in _UNSPACED):
         out.append(Token("unit", lower, space))
     elif len(word) > 3 or lower in _ENGLISH or (said and not word.isupper()):
         out.append(Token("word", word, space))

@@ -32,20 +32,17 @@ _MODIFIERS = {*_POWER_BEFORE, *_POWER_AFTER, "per", "unit", "units"}
 _FILLER = {"unit", "units", "of", "the", "a", "each", "total", "about", "*", ""}
 
 
-def name_of(word: str) -> str:
-    """The spelling under which a unit inside \\text{} is kept."""
-    known = word.lower() in _NAMES or not _PREFIXED.fullmatch(word)
-    return word.lower() if known else word
+def is_unit(word: str, *, modifiers: bool = False) -> bool:
+    """Whether `word` alone can name a unit, or (with `modifiers`) be said with one."""
+    word = word.lower()
+    return word in _NAMES or word in _COMPOUND or (modifiers and word in _MODIFIERS)
 
 
-def is_unit(word: str, *, exact: bool = False) -> bool:
-    """Whether `word` alone can name a unit; prefixes and single letters only inside \\text."""
-    known = word.lower() in _NAMES or word.lower() in _COMPOUND
-    return known or (exact and word != "pm" and bool(_PREFIXED.fullmatch(word)))
-
-
-def is_modifier(word: str) -> bool:
-    return word.lower() in _MODIFIERS
+def said_unit(word: str) -> str:
+    r"""The name of a unit inside \text{}, where it may have a metric prefix; "" if it is none."""
+    if is_unit(word):
+        return word.lower()
+    return word if word != "pm" and _PREFIXED.fullmatch(word) else ""
 
 
 def read_unit(words: list[str]) -> Unit | None:

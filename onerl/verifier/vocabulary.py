@@ -16,6 +16,10 @@ def words(section: str) -> frozenset[str]:
     return frozenset(listed(section))
 
 
+def phrases(section: str) -> frozenset[str]:
+    return frozenset(" ".join(phrase.split()) for phrase in _SECTIONS[section].split(";"))
+
+
 def names(section: str) -> dict[str, str]:
     """The name that each spelling in a section stands for, names themselves included."""
     entries = [entry.split() for entry in _SECTIONS[section].split(";")]

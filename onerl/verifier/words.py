@@ -18,11 +18,7 @@ _NEVER_AFTER, _SHADES, _AMOUNTS = map(vocabulary.words, ("never after", "shades"
 _OPENERS, _WHOLE = map(vocabulary.words, ("openers", "whole"))
 _REMARK = _SMALL | _OPENERS | _WHOLE | vocabulary.words("remark")
 _FILLERS = _SMALL | vocabulary.words("fillers")
-EMPTY = frozenset(
-    ("no solution", "no solutions", "none", "no real solution", "no real solutions", "empty set",
-     "there is no solution", "there are no solutions", "null set")
-)  # fmt: skip
-REALS = frozenset(("all real numbers", "all reals", "real numbers", "reals", "all real values"))
+EMPTY, REALS = map(vocabulary.phrases, ("empty", "reals"))
 _COMPARISONS = {
     "greater than or equal to": "ge", "less than or equal to": "le", "greater than": ">",
     "less than": "<", "more than": ">", "at least": "ge", "at most": "le",
@@ -30,17 +26,12 @@ _COMPARISONS = {
 
 _ONES = {word: at for at, word in enumerate(vocabulary.listed("ones"))}
 _TENS = {word: 10 * at for at, word in enumerate(vocabulary.listed("tens"), 2)}
-_NUMERALS = _ONES | _TENS
+NUMERALS = _ONES | _TENS  # the words of number bases
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 _PARTS = {word: at for at, word in enumerate(vocabulary.listed("parts"), 2)}
 _PARTS |= {"quarter": 4, "hundredth": 100, "thousandth": 1000, "millionth": 10**6}
 _WORD = re.compile(r"[^\W_]+")
 _SIGNS = ("negative", "minus")
-
-
-def value_of(word: str) -> int | None:
-    """The whole number that a word says, for number bases."""
-    return _NUMERALS.get(word.lower())
 
 
 def folded(tokens: list[Token]) -> list[Token]:
@@ -94,7 +85,7 @@ def _read_number(tokens: list[Token], at: int) -> tuple[Fraction | None, int]:
     while at < len(tokens):
         word = _lower(tokens[at])
         follows = _lower(tokens[at + 1]) if at + 1 < len(tokens) else ""
-        if word == "and" and last in ("hundred", "scale") and follows in _NUMERALS:
+        if word == "and" and last in ("hundred", "scale") and follows in NUMERALS:
             at += 1
             continue
         if word in _ONES and last in ("", "tens", "hundred", "scale"):
