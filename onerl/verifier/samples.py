@@ -32,7 +32,7 @@ class Samples:
         quantities = branched and not signed and len(self.names) > 1
         self.positive = set(self.names) - _UNKNOWNS if quantities else set()
         numbers = (node[1] for tree in trees for node in nodes(tree) if node[0] == "num")
-        self.scale = max(2.0, *(float(min(abs(number), 10**9)) for number in numbers))
+        self.scale = max([2.0, *(float(min(abs(number), 10**9)) for number in numbers)])
 
     def __iter__(self):
         if not self.names:
