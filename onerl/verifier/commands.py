@@ -62,11 +62,10 @@ class Commands:
 
     def _fraction(self) -> tuple:
         """A quotient; dy/dt is y', and a derivative that is more involved is a name."""
-        opening, sign = self.peek().text, self.peek(1).text
-        close = matching(self.tokens, self.position)
-        below = [token.text for token in self.tokens[close + 1 : close + 3]]
-        differentials = sign in ("d", "\\partial") and below == ["{", sign]
-        if opening != "{" or close < 0 or not differentials:
+        sign, close = self.peek(1).text, -1
+        if self.peek().text == "{" and sign in ("d", "\\partial"):
+            close = matching(self.tokens, self.position)
+        if close < 0 or [t.text for t in self.tokens[close + 1 : close + 3]] != ["{", sign]:
             return ("div", self._argument(), self._argument())
         top, bottom = self._group(), self._group()
         simple = _DERIVATIVE.fullmatch(spell(top))

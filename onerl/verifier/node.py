@@ -4,7 +4,6 @@ r"""One part of an answer, and how tokens are split into parts."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import zip_longest
 
 from onerl.verifier import units
 from onerl.verifier.expression import parse
@@ -57,11 +56,12 @@ def split(tokens: list[Token], where) -> tuple[list[list[Token]], list[Token]]:
     """Parts between the outermost tokens for which `where` holds, and those tokens."""
     parts, marks, depth = [[]], [], 0
     for token in tokens:
-        if token.kind == "open" or token.text.startswith("begin{"):
+        kind, text, _ = token
+        if kind == "open" or (kind == "cmd" and text.startswith("begin{")):
             depth += 1
-        elif token.kind == "close" or token.text.startswith("end{"):
+        elif kind == "close" or (kind == "cmd" and text.startswith("end{")):
             depth -= 1
-        if depth == 0 and token.kind != "close" and where(token):
+        if depth == 0 and kind != "close" and where(token):
             parts.append([])
             marks.append(token)
         else:
@@ -86,14 +86,15 @@ def is_name(tokens: list[Token]) -> bool:
     """Whether the tokens only name something: x, x_1, f(x), AB, \\angle ABC, (x, y), a+b is not."""
     if not tokens or tokens[0].kind == "num":
         return False
-    numbered = any(token.text == "_" for token in tokens)
-    for token, after, depth in zip_longest(tokens, tokens[1:], depths(tokens)):
-        if token.text == "^" and (after is None or after.text not in "'{*"):
+    depth = 0
+    for at, token in enumerate(tokens, 1):
+        depth += (token.kind == "open") - (token.kind == "close")
+        if token.text == "^" and (at == len(tokens) or tokens[at].text not in "'{*"):
             return False
-        simple = token.kind in _NAMING or token.text in _IN_NAMES
-        inside = (token.kind == "num" and numbered) or (token.text == "," and depth > 0)
-        if not simple and not inside:
-            return False
+        if token.kind not in _NAMING and token.text not in _IN_NAMES:
+            numbered = token.kind == "num" and any(other.text == "_" for other in tokens)
+            if not numbered and not (token.text == "," and depth > 0):
+                return False
     return True
 
 

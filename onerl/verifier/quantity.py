@@ -80,15 +80,16 @@ def _unit_words(tokens: list[Token]) -> tuple[list[Token], list[str]]:
 
 def _mark(tokens: list[Token]) -> tuple[list[Token], str]:
     """The expression without its closing percent or degree sign, or minutes of arc."""
-    if any(token.kind == "cmd" and token.text in _ANGLED for token in tokens):
+    marked = bool(tokens) and tokens[-1].text in ("%", "circ", "}", "'")
+    if not marked or any(token.kind == "cmd" and token.text in _ANGLED for token in tokens):
         return tokens, ""  # \sin 90^\circ: the sign belongs to the argument
     texts = [token.text for token in tokens]
     for ending, mark in _MARKS:
         if texts[-len(ending) :] == ending:
             return tokens[: -len(ending)], mark
-    primes = len("".join(texts)) - len("".join(texts).rstrip("'"))
+    primes = (texts[-1:] == ["'"]) + (texts[-2:] == ["'", "'"])
     value = tokens[: len(tokens) - primes]
-    if not 0 < primes < 3 or not value or value[-1].kind != "num":
+    if not primes or not value or value[-1].kind != "num":
         return tokens, ""
     if "circ" in texts:
         return _arc(tokens), "deg"

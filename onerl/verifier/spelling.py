@@ -99,7 +99,8 @@ def clean(text: str, *, group_digits: bool) -> str:
     text = strip_wrapping(text).replace("\\quad", "\\quad ").replace("{:}", ":")
     text = _CHOSEN.sub(r"\\binom{\1}{\2}", text)
     text = _CLOCK.sub(lambda m: rf"{m[1]} \text{{{m[2] or m[3]}m}}", text)
-    text = _APOSTROPHES.sub(_ungrouped, text)
+    if "'" in text:
+        text = _APOSTROPHES.sub(_ungrouped, text)
     text = _HYPHEN.sub(" ", _ORDINAL.sub("", _DEGREE.sub(r"^{\\circ}", text)))
     text = _CURRENCY.sub("", _MODULE.sub("", text))
     text = _SURE_GROUPS.sub(_ungrouped, text)

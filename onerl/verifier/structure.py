@@ -71,8 +71,10 @@ def read(tokens: list[Token], depth: int = 0) -> Node:
         kind in ("rel", "sep") or text in _SHAPES or text[:6] == "begin{"
         for kind, text, _ in tokens
     )
-    nodes = (reader(tokens, depth) for reader in _READERS if shaped)
-    return next(filter(None, nodes), None) or read_value(tokens)
+    for reader in _READERS if shaped else ():
+        if node := reader(tokens, depth):
+            return node
+    return read_value(tokens)
 
 
 def _trim(tokens: list[Token]) -> list[Token]:

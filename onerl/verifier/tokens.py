@@ -78,7 +78,7 @@ def tokenise(text: str, *, group_digits: bool = True) -> list[Token]:
     """The tokens of an answer. Raises UnreadableError."""
     tokens: list[Token] = []
     _lex(clean(text, group_digits=group_digits), tokens, 0)
-    if max(depths(tokens), default=0) > MAX_DEPTH:
+    if len(tokens) > MAX_DEPTH and max(depths(tokens)) > MAX_DEPTH:
         raise UnreadableError("nested too deeply")
     return _fold_units(tokens)
 
@@ -100,19 +100,20 @@ def _lex(text: str, out: list[Token], nesting: int, *, said: bool = False) -> No
         if kind == "space":
             space = True
             continue
-        if kind == "cmd":
-            position = _command(value, text, position, out, space, nesting)
-        elif kind == "word":
-            _word(value, out, space, said)
+        if kind == "sign":
+            if value in _SIGNS and not (said and value in ".;"):
+                out.append(Token(*_SIGNS[value], space))
+            elif value not in ("$", ".", ";", "\\(", "\\)", "\\[", "\\]"):  # math delimiters
+                raise UnreadableError(repr(value))
         elif kind == "num":
             repeats = value.endswith(".") and text.startswith("\\overline", position)
             out.append(Token("num", value if repeats else value.rstrip("."), space))
-        elif kind == "dots":
+        elif kind == "word":
+            _word(value, out, space, said)
+        elif kind == "cmd":
+            position = _command(value, text, position, out, space, nesting)
+        else:
             out.append(Token("cmd", "dots", space))
-        elif value in _SIGNS and not (said and value in ".;"):
-            out.append(Token(*_SIGNS[value], space))
-        elif value not in ("$", ".", ";", "\\(", "\\)", "\\[", "\\]"):  # math delimiters
-            raise UnreadableError(repr(value))
         space = False
         if len(out) > MAX_TOKENS:
             raise UnreadableError("too long")

@@ -228,9 +228,9 @@ def _declares_whole(tokens: list[Token]) -> bool:
 
 def _declaration(tokens: list[Token]) -> tuple[str, int] | None:
     r"""(k, where it begins) of a trailing ", k \in \mathbb{Z}", with or without brackets."""
-    end = len(tokens) - (bool(tokens) and tokens[-1].text == ")")
-    texts = [token.text for token in tokens[:end]]
-    at = next((i for i in range(len(texts) - 1, 0, -1) if texts[i] == "in"), 0)
+    at = max((at for at, token in enumerate(tokens) if token.text == "in"), default=0)
+    end = len(tokens) - (at > 0 and tokens[-1].text == ")")
+    texts = [token.text for token in tokens[:end]] if at else []
     if at < 2 or tokens[at - 1].kind != "letter" or texts[at + 1 : at + 3] != ["mathbb", "{"]:
         return None
     positive = set(texts[at + 5 :]) <= {"^", "_", "{", "}", "+", "*", ">", "ge", "0"}
