@@ -10,21 +10,19 @@ False
 >>> grade(r"\boxed{x(x+2)+1}", "(x+1)^2").rule
 'exact'
 
-The story, one file each. Reading: `extract` finds the box, `spelling` and `tokens` read LaTeX,
-`words` knows every word that may stand around an answer or is a number, `structure` finds the shape
-(list, tuple, interval, matrix, equation, text) as `node`s, `quantity` the unit, `expression` parses
-what is left. Deciding: `compare` by shape, `regions`, `values` and `units` part by part, with
-`numeric` for what a tree is worth and where to sample it. Confirming: `engine`, `worker` and
-`symbolic`, in a process that can be killed. `grade` caches and reports. `policy` is the table of
-what counts as equal and why; `golds` and `selftest` guard a run; `paper` restates the paper's own
-two graders, to be compared with.
+Reading: `extract` finds the box, `spelling` and `tokens` read LaTeX, `words` knows what may stand
+around an answer (`vocabulary` holds all lists), `structure` finds the shape (list, tuple, interval,
+matrix, equation, text) as `node`s, `quantity` the unit, `expression` and `commands` parse what is
+left. Deciding: `compare` by shape, `lists`, `regions`, `values` and `units` part by part, with
+`numeric` for what a tree is worth and `samples` for where. Confirming: `engine`, `worker` and
+`symbolic`, in a process that can be killed. `grade` caches and reports, `rewards` pays. `policy`
+says what counts as equal and why, `selftest` guards a run, `paper` has the paper's two graders.
 
 Importing this needs neither torch nor sympy; the worker starts with `warm`, or with the first
 question that needs it.
 """
 
 from onerl.verifier.engine import warm
-from onerl.verifier.golds import BadGold, bad_golds
 from onerl.verifier.grade import (
     Grade,
     clear_cache,
@@ -35,21 +33,10 @@ from onerl.verifier.grade import (
     verify,
 )
 from onerl.verifier.paper import paper_eval_grader, paper_train_grader
-from onerl.verifier.selftest import SelfTestError, self_test
+from onerl.verifier.selftest import BadGold, SelfTestError, bad_golds, self_test
 
 __all__ = [
-    "BadGold",
-    "Grade",
-    "SelfTestError",
-    "bad_golds",
-    "clear_cache",
-    "extract_answer",
-    "grade",
-    "grade_many",
-    "paper_eval_grader",
-    "paper_train_grader",
-    "same_answer",
-    "self_test",
-    "verify",
+    "BadGold", "Grade", "SelfTestError", "bad_golds", "clear_cache", "extract_answer", "grade",
+    "grade_many", "paper_eval_grader", "paper_train_grader", "same_answer", "self_test", "verify",
     "warm",
-]
+]  # fmt: skip

@@ -3,85 +3,89 @@ r"""What the commands of an expression mean: fractions, roots, functions, sums, 
 `expression` reads the expression around them, and gives itself as the reader.
 """
 
+import re
 from fractions import Fraction
+from itertools import pairwise
 
-from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell
+from onerl.verifier.numeric import rebuilt
+from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, depths, spell
 
-_UNARY = FUNCTIONS - {"sqrt", "log", "max", "min", "gcd", "lcm"}
-_MANY = frozenset(("max", "min", "gcd", "lcm"))
+_UNARY = FUNCTIONS - {"sqrt", "log", "log10", "ln", "max", "min", "gcd", "lcm"}
+_BASES = {"log": None, "log10": ("num", Fraction(10), None), "ln": ("const", "e")}
+_INVERSE = ("neg", ("num", Fraction(1), None))
+_NAMED = ("overline", "angle", "triangle", "mathbb", "widetilde", "overset")
 MATES = {"(": ")", "[": "]", "{": "}", "\\{": "\\}", "lfloor": "rfloor", "lceil": "rceil"}
-_BOUND = frozenset(("sum", "prod", "int", "lim"))
 _NAMES = ("#", "##", "###")  # of bound variables, from the inside
+_DERIVATIVE = re.compile(r"d (?:\^ ([1-4]) )?(\S+)")
 
 
 def matching(tokens: list[Token], start: int) -> int:
     """Index of the bracket that closes the one at `start`, or -1."""
-    depth = 0
-    for index in range(start, len(tokens)):
-        depth += (tokens[index].kind == "open") - (tokens[index].kind == "close")
-        if depth == 0:
-            return index
-    return -1
+    behind = enumerate(depths(tokens[start:]), start)
+    return next((at for at, depth in behind if depth == 0), -1)
 
 
 def _with_bound(tree: tuple, name: str, bound: str) -> tuple:
     """`tree` with its bound variable under a name that no answer can write."""
-    if tree == ("var", name) or tree == ("const", name):
-        return ("var", bound)
-    return tuple(_with_bound(p, name, bound) if isinstance(p, tuple) else p for p in tree)
+    named = (("var", name), ("const", name))
+    return rebuilt(tree, lambda node: ("var", bound) if node in named else node)
 
 
 class Commands:
     """The part of the reader that takes the arguments of a command."""
 
     def _command(self, name: str) -> tuple:
+        if name in ("pi", "infty"):
+            return ("const", "pi" if name == "pi" else "oo")
         if name == "frac":
-            if self._is_derivative():
-                return self._derivative()
-            return ("div", self._argument(), self._argument())
+            return self._fraction()
+        if name == "binom":
+            return ("binom", self._argument(), self._argument())
         if name == "sqrt":
             return self._root()
         if name == "root":  # \\root 3 \\of 7
             degree = self._argument()
             self.expect("of")
             return ("root", self._argument(), degree)
-        if name in _BOUND:
+        if name in ("sum", "prod", "int", "lim"):
             return self._bound(name)
-        if name == "binom":
-            return ("binom", self._argument(), self._argument())
-        if name == "pi":
-            return ("const", "pi")
-        if name == "infty":
-            return ("const", "oo")
-        if name in ("overline", "angle", "triangle", "mathbb", "widetilde", "overset"):
-            group = self._group()
-            if name == "angle":
-                while self.peek().kind == "letter":
-                    group.append(self.take())
-            return ("var", name + " " + spell(group))
-        if name in _MANY:
+        if name in ("max", "min", "gcd", "lcm"):
             return self._many(name)
-        if name in ("log", "log10", "ln"):
-            return self._logarithm(name)
-        if name in _UNARY:
+        if name in _BASES or name in _UNARY:
             return self._function(name)
-        raise UnreadableError(f"\\{name}")
+        if name not in _NAMED:
+            raise UnreadableError(f"\\{name}")
+        group = self._group()
+        while name == "angle" and self.peek().kind == "letter":
+            group.append(self.take())
+        return ("var", name + " " + spell(group))
+
+    def _fraction(self) -> tuple:
+        """A quotient; dy/dt is y', and a derivative that is more involved is a name."""
+        sign, close = self.peek(1).text, -1
+        if self.peek().text == "{" and sign in ("d", "\\partial"):
+            close = matching(self.tokens, self.position)
+        if close < 0 or [t.text for t in self.tokens[close + 1 : close + 3]] != ["{", sign]:
+            return ("div", self._argument(), self._argument())
+        top, bottom = self._group(), self._group()
+        simple = _DERIVATIVE.fullmatch(spell(top))
+        if simple and top[-1].kind == "letter":
+            return ("var", simple[2] + "'" * int(simple[1] or 1))
+        return ("var", f"frac {spell(top)} / {spell(bottom)}")
 
     def _bound(self, name: str) -> tuple:
         """A sum, product, integral or limit: (name, bound variable, from, to, body)."""
-        low, high = None, ("const", "oo")
-        while self.peek().text in ("_", "^"):
-            if self.take().text == "_":
+        low, high = [], ("const", "oo")
+        while sign := self.accept("op", "_", "^"):
+            if sign.text == "_":
                 low = self._group()
             else:
                 high = self.parsed(self._group())
-        if low is None:
-            raise UnreadableError(f"\\{name}")
-        sign = {"lim": "to"}.get(name, "=")
-        if name == "int":
+        if name == "int" and low:
             body, variable = self._integrand()
             start = self.parsed(low)
         else:
+            sign = "to" if name == "lim" else "="
             if len(low) < 3 or low[0].kind != "letter" or low[1].text != sign:
                 raise UnreadableError(f"\\{name}")
             variable, start = low[0].text, self.parsed(low[2:])
@@ -93,93 +97,53 @@ class Commands:
 
     def _integrand(self) -> tuple[tuple, str]:
         """(body, variable) of what stands before dx."""
-        depth = 0
-        for at in range(self.position, len(self.tokens) - 1):
-            token, after = self.tokens[at], self.tokens[at + 1]
-            depth += (token.kind == "open") - (token.kind == "close")
+        rest = self.tokens[self.position :]
+        behind = zip(depths(rest[:-1]), pairwise(rest), strict=True)
+        for at, (depth, (token, after)) in enumerate(behind):
             if depth == 0 and token.text == "d" and after.kind == "letter":
-                body = self.tokens[self.position : at]
-                self.position = at + 2
-                tree = self.parsed(body) if body else ("num", Fraction(1), None)
-                return tree, after.text
+                self.position += at + 2
+                return self.parsed(rest[:at] or [Token("num", "1")]), after.text
         raise UnreadableError("\\int")
 
-    def _derivative(self) -> tuple:
-        """dy/dt as y', and what is more involved as it is spelled."""
-        top, bottom = self._group(), self._group()
-        order, name = 1, top[1:]
-        if name[:1] and name[0].text == "^":
-            name = [token for token in name[1:] if token.text not in "{}"]
-            order, name = int(spell(name[:1])) if spell(name[:1]).isdigit() else 0, name[1:]
-        if top[0].text == "d" and 0 < order < 5 and len(name) == 1 and name[0].kind == "letter":
-            return ("var", name[0].text + "'" * order)
-        return ("var", f"frac {spell(top)} / {spell(bottom)}")
-
-    def _is_derivative(self) -> bool:
-        first, sign = self.peek(), self.peek(1)
-        if first.text != "{" or sign.text not in ("d", "\\partial"):
-            return False
-        close = matching(self.tokens, self.position)
-        bottom = [token.text for token in self.tokens[close + 1 : close + 3]]
-        return close > 0 and bottom == ["{", sign.text]
-
     def _root(self) -> tuple:
-        degree = None
-        if self.peek().text == "[":
-            self.take()
+        degree = ("num", Fraction(2), None)
+        if self.accept("open", "["):
             degree = self.sum()
             self.expect("]")
         token = self.peek()
         whole = token.kind == "num" or token.text == "("  # \sqrt13 is the root of 13
-        inner = self.primary() if whole else self._argument()
-        return ("root", inner, degree or ("num", Fraction(2), None))
-
-    def _logarithm(self, name: str) -> tuple:
-        base = {"log10": ("num", Fraction(10), None), "ln": ("const", "e"), "log": None}[name]
-        if self.peek().text == "_":
-            self.take()
-            base = self._argument()
-        power = self._function_power()
-        # "log" without a base: unknown, but the same on both sides
-        tree = ("log", base, self._function_argument())
-        return ("pow", tree, power) if power else tree
+        return ("root", self.primary() if whole else self._argument(), degree)
 
     def _function(self, name: str) -> tuple:
-        power = self._function_power()
+        """A function with its power; \\log has a base, which is unknown if none is written."""
+        base = self._argument() if name in _BASES and self.accept("op", "_") else _BASES.get(name)
+        power = self.exponent() if self.accept("op", "^") else None
         argument = self._function_argument()
-        if power == ("neg", ("num", Fraction(1), None)) and "a" + name in _UNARY:
+        if name in _BASES:
+            tree = ("log", base, argument)
+        elif name == "cis":
+            tree = ("fn", "exp", ("mul", ("const", "i"), argument))
+        elif power == _INVERSE and "a" + name in _UNARY:
             return ("fn", "a" + name, argument)
-        if name == "cis":
-            return ("fn", "exp", ("mul", ("const", "i"), argument))
-        tree = ("fn", name, argument)
+        else:
+            tree = ("fn", name, argument)
         return ("pow", tree, power) if power else tree
-
-    def _function_power(self) -> tuple | None:
-        if self.peek().text != "^":
-            return None
-        self.take()
-        return self.exponent()
 
     def _function_argument(self) -> tuple:
         """\\sin 2x takes the product up to the next sign; \\sin(2x) y takes the bracket alone."""
-        token = self.peek()
-        if token.text in ("(", "{", "["):
+        if self.peek().text in ("(", "{", "["):
             return self.primary()
         tree = self.signed()
-        while True:
-            token = self.peek()
-            simple = token.kind in ("num", "letter") or token.text in ("pi", "frac", "sqrt")
-            if not simple:
-                return tree
-            tree = self._implicit(tree, token)
+        while self.peek().kind in ("num", "letter") or self.peek().text in ("pi", "frac", "sqrt"):
+            tree = self._implicit(tree, self.peek())
+        return tree
 
     def _many(self, name: str) -> tuple:
-        if self.peek().text not in ("(", "\\{", "{"):
-            raise UnreadableError(f"\\{name}")
         bracket = self.take().text
+        if bracket not in ("(", "\\{", "{"):
+            raise UnreadableError(f"\\{name}")
         items = [self.sum()]
-        while self.peek().text == ",":
-            self.take()
+        while self.accept("op", ","):
             items.append(self.sum())
         self.expect(MATES[bracket])
         return ("many", name, *items)

@@ -40,16 +40,13 @@ class Extraction:
     status: str
 
 
-def closing_brace(text: str, opening: int, reach: int = _SCAN) -> int:
+def closing_brace(text: str, opening: int) -> int:
     """Index of the brace that closes the one at `opening`, or -1. Escaped braces do not count."""
     depth = 0
-    for match in _BRACES.finditer(text, opening, opening + reach):
-        if match.group() == "{":
-            depth += 1
-        elif match.group() == "}":
-            depth -= 1
-            if depth == 0:
-                return match.start()
+    for match in _BRACES.finditer(text, opening, opening + _SCAN):
+        depth += (match[0] == "{") - (match[0] == "}")
+        if depth == 0 and match[0] == "}":
+            return match.start()
     return -1
 
 
@@ -79,9 +76,10 @@ def extract(response: str) -> Extraction:
         return Extraction(None, "too-long" if cut else "no-answer")
     contents = [content]
     for earlier, end, content in itertools.islice(boxes, _MAX_BOXES):
+        between = response[end:start].removeprefix("}")
         if end > start and len(contents) == 1:  # a box around the last one
             contents = [content]
-        elif 0 < end <= start and _joined(response[end:start].removeprefix("}")):
+        elif 0 < end <= start and len(between) <= _MAX_GAP and not _NEXT.search(between):
             contents.append(content)
         else:
             break
@@ -91,8 +89,3 @@ def extract(response: str) -> Extraction:
         return Extraction(None, "no-answer")
     answer = " , ".join(distinct)
     return Extraction(answer, "ok") if len(answer) <= MAX_ANSWER else Extraction(None, "too-long")
-
-
-def _joined(between: str) -> bool:
-    """Whether two boxes with this between them are one statement."""
-    return len(between) <= _MAX_GAP and not _NEXT.search(between)

@@ -14,33 +14,25 @@ class ListComparison(ValueComparison):
     def _collections(self, gold: Node, answer: Node) -> bool:
         if "tuple" in (gold.kind, answer.kind):
             return self._tuple_and_list(gold, answer)
-        wanted = _flat(gold)
-        given = _flat(answer)
+        wanted, said = _flat(gold), _flat(answer)
         if gold.kind not in ("list", "set"):  # several values offered for one: all must be right
-            several = answer.kind == "list" and 0 < len(given) <= 4
-            all_right = several or len(given) == 1
-            all_right = all_right and all(self.equal(gold, item) for item in given)
-            return self._say("one answer", all_right)
+            few = len(said) == 1 or (answer.kind == "list" and 0 < len(said) <= 4)
+            return self._say("one answer", few and all(self.equal(gold, item) for item in said))
         if answer.kind not in ("list", "set"):
             one = len(wanted) > 0 and all(self.equal(item, answer) for item in wanted)
             repeated = gold.kind == "list" and len({item.spelling for item in wanted}) < len(wanted)
             return self._say("list", one and not repeated)
-        if len(_names(wanted)) > 1:
-            return self._say("named values", self._named_values(wanted, given))
-        wanted, given = _unnamed(wanted), _unnamed(given)
-        if answer.kind == "list" and len(given) > len(wanted):
+        if len({item.items[0].spelling for item in wanted if item.kind == "equation"}) > 1:
+            named = any(item.kind == "equation" for item in said)  # or in the gold's order
+            order = self._same_set if named else self._in_order
+            same = len(wanted) == len(said) and order(wanted if named else _unnamed(wanted), said)
+            return self._say("named values", same)
+        wanted, said = _unnamed(wanted), _unnamed(said)
+        if answer.kind == "list" and len(said) > len(wanted):
             return self._say("set", False)  # the same list twice, "or" the same list plus one
         if "set" in (gold.kind, answer.kind):
-            wanted, given = self._distinct(wanted), self._distinct(given)
-        return self._say("set", self._same_set(wanted, given))
-
-    def _named_values(self, gold: list[Node], answer: list[Node]) -> bool:
-        """x = 1, y = 2 in any order while the names are there, in the gold's order without them."""
-        if len(gold) != len(answer):
-            return False
-        if any(item.kind == "equation" for item in answer):
-            return self._same_set(gold, answer)
-        return self._in_order(_unnamed(gold), answer)
+            wanted, said = self._distinct(wanted), self._distinct(said)
+        return self._say("set", self._same_set(wanted, said))
 
     def _tuple_and_list(self, gold: Node, answer: Node) -> bool:
         """(1, 2) is x = 1, y = 2; otherwise a point is not a list."""
@@ -62,34 +54,28 @@ class ListComparison(ValueComparison):
         if len(gold) != len(answer) or len(gold) > _MAX_LIST:
             return False
         rest = list(answer)
-        left_over = []
         ask, self.ask = self.ask, None  # first without the engine, which most pairs do not need
-        for item in gold:
-            hit = next((i for i, other in enumerate(rest) if self.equal(item, other)), None)
-            if hit is None:
-                left_over.append(item)
-            else:
-                rest.pop(hit)
+        gold = [item for item in gold if not self._taken(item, rest)]
         self.ask = ask
-        if not left_over or ask is None or len(left_over) > 6:
-            return not left_over
-        for item in left_over:
-            hit = next((i for i, other in enumerate(rest) if self.equal(item, other)), None)
-            if hit is None:
-                return False
+        few = ask is not None and len(gold) <= 6
+        return not gold or (few and all(self._taken(item, rest) for item in gold))
+
+    def _taken(self, item: Node, rest: list[Node]) -> bool:
+        """Whether one of the `rest` is equal to a gold item; it is then taken from them."""
+        hit = next((at for at, other in enumerate(rest) if self.equal(item, other)), None)
+        if hit is not None:
             rest.pop(hit)
-        return True
+        return hit is not None
 
     def _distinct(self, items: list[Node]) -> list[Node]:
         if len(items) > _MAX_LIST:
             return items
-        seen: dict = {}
+        distinct: dict = {}
         for item in items:
-            key = (
-                exact_value(item) if item.kind == "value" and not (item.mark or item.unit) else None
-            )
-            seen.setdefault(item.spelling if key is None else key, item)
-        return list(seen.values())
+            plain = item.kind == "value" and not (item.mark or item.unit)
+            value = exact_value(item) if plain else None
+            distinct.setdefault(item.spelling if value is None else value, item)
+        return list(distinct.values())
 
 
 def _flat(node: Node) -> list[Node]:
@@ -109,10 +95,6 @@ def _shortened(items: list[Node]) -> list[Node]:
     if at < 3 or None in values or len({b - a for a, b in itertools.pairwise(values)}) > 1:
         return items
     return items[:2] + items[at:]
-
-
-def _names(items: list[Node]) -> set[str]:
-    return {item.items[0].spelling for item in items if item.kind == "equation"}
 
 
 def _unnamed(items: list[Node]) -> list[Node]:

@@ -1,11 +1,13 @@
 r"""One part of an answer, and how tokens are split into parts."""
 
+# ruff: noqa: SIM905
+
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from onerl.verifier import units
 from onerl.verifier.expression import parse
-from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, spell
+from onerl.verifier.tokens import FUNCTIONS, Token, UnreadableError, depths, spell
 
 
 @dataclass
@@ -33,31 +35,33 @@ class Node:
     @cached_property
     def tree(self) -> tuple | None:
         """The expression of a value, or None if it cannot be read."""
-        return self._parsed(False)
+        return _parsed(self.tokens)
 
     @cached_property
     def tight(self) -> tuple | None:
         """The other reading of a/bc, a/(bc), or None if there is no such place."""
-        texts = [token.text for token in self.tokens]
-        tree = self._parsed(True) if "/" in texts else None
+        slashed = any(token.text == "/" for token in self.tokens)
+        tree = _parsed(self.tokens, tight=True) if slashed else None
         return tree if tree != self.tree else None
 
-    def _parsed(self, tight: bool) -> tuple | None:
-        try:
-            return parse(self.tokens, tight=tight)
-        except (UnreadableError, RecursionError):
-            return None
+
+def _parsed(tokens: list[Token], *, tight: bool = False) -> tuple | None:
+    try:
+        return parse(tokens, tight=tight)
+    except (UnreadableError, RecursionError):
+        return None
 
 
 def split(tokens: list[Token], where) -> tuple[list[list[Token]], list[Token]]:
     """Parts between the outermost tokens for which `where` holds, and those tokens."""
     parts, marks, depth = [[]], [], 0
     for token in tokens:
-        if token.kind == "open" or token.text.startswith("begin{"):
+        kind, text, _ = token
+        if kind == "open" or (kind == "cmd" and text.startswith("begin{")):
             depth += 1
-        elif token.kind == "close" or token.text.startswith("end{"):
+        elif kind == "close" or (kind == "cmd" and text.startswith("end{")):
             depth -= 1
-        if depth == 0 and token.kind != "close" and where(token):
+        if depth == 0 and kind != "close" and where(token):
             parts.append([])
             marks.append(token)
         else:
@@ -73,42 +77,36 @@ def is_op(kind: str, *texts: str):
     return lambda token: token.kind == kind and token.text in texts
 
 
+_NAMING = frozenset(("letter", "word", "open", "close"))
+_IN_NAMES = frozenset("_ ' angle overline triangle max min | ^ mathbb".split())
+_IN_LABELS = FUNCTIONS | frozenset("frac : / _ ' ^ angle overline triangle |".split())
+
+
 def is_name(tokens: list[Token]) -> bool:
     """Whether the tokens only name something: x, x_1, f(x), AB, \\angle ABC, (x, y), a+b is not."""
-    if not tokens:
-        return False
-    if any(token.kind == "num" for token in tokens) and "_" not in {t.text for t in tokens}:
+    if not tokens or tokens[0].kind == "num":
         return False
     depth = 0
-    for index, token in enumerate(tokens):
+    for at, token in enumerate(tokens, 1):
         depth += (token.kind == "open") - (token.kind == "close")
-        simple = token.kind in ("letter", "word", "open", "close") or token.text in (
-            "_", "'", "angle", "overline", "triangle", "max", "min", "|", "^", "mathbb",
-        )  # fmt: skip
-        if token.text == "^" and (index + 1 == len(tokens) or tokens[index + 1].text not in "'{*"):
+        if token.text == "^" and (at == len(tokens) or tokens[at].text not in "'{*"):
             return False
-        inside = token.text == "," and depth > 0
-        if not simple and not inside and not (token.kind == "num" and index):
-            return False
+        if token.kind not in _NAMING and token.text not in _IN_NAMES:
+            numbered = token.kind == "num" and any(other.text == "_" for other in tokens)
+            if not numbered and not (token.text == "," and depth > 0):
+                return False
     return True
 
 
 def is_call(tokens: list[Token]) -> bool:
     """A name, or an unknown function of a number: x, f(x), f(2)."""
-    texts = [token.text for token in tokens[1::2]]
-    called = tokens[0].kind == "letter" and len(tokens) == 4 and texts == ["(", ")"]
-    return (called and tokens[2].kind == "num") or is_name(tokens)
-
-
-_LABELS = frozenset(("frac", ":", "/", "_", "'", "^", "angle", "overline", "triangle", "|"))
+    kinds, texts = [t.kind for t in tokens[::2]], [t.text for t in tokens[1::2]]
+    return (kinds == ["letter", "num"] and texts == ["(", ")"]) or is_name(tokens)
 
 
 def is_label(tokens: list[Token]) -> bool:
     r"""Whether the tokens name what a gold answer is of: \frac{AB}{CD}, A^{-1}, \cos\theta."""
-    depth = 0
-    for token in tokens:
-        depth += (token.kind == "open") - (token.kind == "close")
-        named = token.kind in ("letter", "word", "open", "close") or token.text in _LABELS
-        if not named and token.text not in FUNCTIONS and not depth:
-            return False
-    return bool(tokens)
+    return bool(tokens) and all(
+        depth or token.kind in _NAMING or token.text in _IN_LABELS
+        for token, depth in zip(tokens, depths(tokens), strict=True)
+    )

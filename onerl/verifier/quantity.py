@@ -28,8 +28,13 @@ def read_value(tokens: list[Token]) -> Node:
     tokens = without_nouns(tokens)
     if _is_text(tokens):
         return Node("text", tokens, words=words)
-    tokens, unit, mark = _without_unit(tokens)
-    tokens = without_nouns(tokens) if unit is not None else tokens
+    tokens, unit_words = _unit_words(tokens)
+    tokens, mark = _mark(tokens)
+    unit = units.read_unit(unit_words) if unit_words else None
+    if unit in (_PERCENT, _DEGREE) and not mark:
+        mark, unit = ("%" if unit == _PERCENT else "deg"), None
+    if unit is not None:
+        tokens = without_nouns(tokens)
     if not tokens:
         raise UnreadableError("a unit without a number")
     if tokens[0].text == "(" and matching(tokens, 0) == len(tokens) - 1:
@@ -43,30 +48,18 @@ def _is_text(tokens: list[Token]) -> bool:
     """Words and no mathematics: not -\\text{Var}(X), which is an expression."""
     if not any(token.kind == "word" for token in tokens) or tokens[0].text == "-":
         return False
-    for at, token in enumerate(tokens):
-        call = token.text == "(" and all(t.kind != "word" for t in tokens[at + 1 : at + 2])
-        if call or not (token.kind in _SAID or token.text in "-:.,;'()"):
-            return False
-    return True
-
-
-def _without_unit(tokens: list[Token]) -> tuple[list[Token], units.Unit | None, str]:
-    """(expression, unit, mark): what is written behind (or, for currencies, before) the number."""
-    tokens, words = _unit_words(tokens)
-    tokens, mark = _mark(tokens)
-    unit = units.read_unit(words) if words else None
-    if not mark and unit in (_PERCENT, _DEGREE):
-        mark, unit = ("%" if unit == _PERCENT else "deg"), None
-    return tokens, unit, mark
+    said = all(token.kind in _SAID or token.text in "-:.,;'()" for token in tokens)
+    after = [*(token.kind for token in tokens[1:]), ""]
+    pairs = zip(tokens, after, strict=True)
+    return said and all(token.text != "(" or kind == "word" for token, kind in pairs)
 
 
 def _unit_words(tokens: list[Token]) -> tuple[list[Token], list[str]]:
     """The expression, and the words of the unit around it."""
     words: list[str] = []
-    if tokens[0].kind == "unit":  # $5
-        words, tokens = [tokens[0].text], tokens[1:]
-    elif len(tokens) > 1 and tokens[1].kind == "unit" and tokens[0].text in "+-":  # -$5
-        words, tokens = [tokens[1].text], [tokens[0], *tokens[2:]]
+    at = int(len(tokens) > 1 and tokens[0].kind == "op" and tokens[0].text in "+-")
+    if tokens[at].kind == "unit":  # $5, -$5
+        words, tokens = [tokens[at].text], [*tokens[:at], *tokens[at + 1 :]]
     first = next((i for i, token in enumerate(tokens) if token.kind == "unit"), 0)
     if not first:
         return tokens, words
@@ -87,20 +80,20 @@ def _unit_words(tokens: list[Token]) -> tuple[list[Token], list[str]]:
 
 def _mark(tokens: list[Token]) -> tuple[list[Token], str]:
     """The expression without its closing percent or degree sign, or minutes of arc."""
-    if any(token.kind == "cmd" and token.text in _ANGLED for token in tokens):
+    marked = bool(tokens) and tokens[-1].text in ("%", "circ", "}", "'")
+    if not marked or any(token.kind == "cmd" and token.text in _ANGLED for token in tokens):
         return tokens, ""  # \sin 90^\circ: the sign belongs to the argument
     texts = [token.text for token in tokens]
     for ending, mark in _MARKS:
         if texts[-len(ending) :] == ending:
             return tokens[: -len(ending)], mark
-    while texts and texts[-1] == "'":
-        texts.pop()
-    primes = len(tokens) - len(texts)
-    if not 0 < primes < 3 or not texts or tokens[len(texts) - 1].kind != "num":
+    primes = (texts[-1:] == ["'"]) + (texts[-2:] == ["'", "'"])
+    value = tokens[: len(tokens) - primes]
+    if not primes or not value or value[-1].kind != "num":
         return tokens, ""
     if "circ" in texts:
         return _arc(tokens), "deg"
-    return tokens[: len(texts)], ""  # feet, inches or minutes, which only the problem knows
+    return value, ""  # feet, inches or minutes, which only the problem knows
 
 
 def _arc(tokens: list[Token]) -> list[Token]:

@@ -2,7 +2,7 @@
 # word lists read better as words
 # ruff: noqa: SIM905
 
-from onerl.verifier.numeric import FloatField, NoValueError, contains, mixed, numeric, variables
+from onerl.verifier.numeric import attempt, contains, mixed, nodes, numeric, variables
 
 _COUNTED = frozenset(("fact", "binom", "gcd", "lcm", "sum", "prod"))
 _WHOLE = _COUNTED | {"floor", "ceil", "mod"}
@@ -24,27 +24,23 @@ class Samples:
 
     def __init__(self, *trees: tuple):
         self.names = sorted(frozenset().union(*map(variables, trees)))
-        self.whole = any(contains(tree, _WHOLE) for tree in trees)
-        counted = any(contains(tree, _COUNTED) for tree in trees)
+        counted, self.whole, branched, signed = (
+            any(contains(tree, kinds) for tree in trees)
+            for kinds in (_COUNTED, _WHOLE, _BRANCHED, frozenset(("abs",)))
+        )
         self.only_whole = counted or (self.whole and set(self.names) <= _COUNTERS)
-        branched = any(contains(tree, _BRANCHED) for tree in trees)
-        signed = any(contains(tree, frozenset(("abs",))) for tree in trees)
-        free = {n for n in self.names if n in _UNKNOWNS}
-        self.positive = set(self.names) - free if branched and not signed else set()
-        if len(self.names) < 2:
-            self.positive = set()
-        self.scale = max(2.0, *map(_largest, trees))
+        quantities = branched and not signed and len(self.names) > 1
+        self.positive = set(self.names) - _UNKNOWNS if quantities else set()
+        numbers = (node[1] for tree in trees for node in nodes(tree) if node[0] == "num")
+        self.scale = max([2.0, *(float(min(abs(number), 10**9)) for number in numbers)])
 
     def __iter__(self):
         if not self.names:
             yield {}
             return
-        if self.whole:
-            for salt in range(_TRIED if self.only_whole else 4):
-                yield {n: complex(mixed(n, salt) % (4 + salt % 9)) + 1 for n in self.names}
-            if self.only_whole:
-                return
-        for salt in range(_TRIED):
+        for salt in range(self.whole * (_TRIED if self.only_whole else 4)):
+            yield {n: complex(mixed(n, salt) % (4 + salt % 9)) + 1 for n in self.names}
+        for salt in range(0 if self.only_whole else _TRIED):
             yield {name: self._at(name, salt) for name in self.names}
 
     def _at(self, name: str, salt: int) -> complex:
@@ -55,16 +51,15 @@ class Samples:
         negative = salt >= 2 and mixed(name, salt) % 97 % 2 and name not in self.positive
         return complex(-size * scale if negative else size * scale)
 
-    def pairs(self, first: tuple, second: tuple, field=None, convert=None):
+    def pairs(self, first: tuple, second: tuple, field=None, convert=complex):
         """(value, value) of two trees at up to `_WANTED` points where both have one.
 
         A last pair of None says that there is no such point, though one side has values.
         """
-        field = field or FloatField
         found, one_sided = 0, 0
         for point in self:
-            at = {n: convert(v) for n, v in point.items()} if convert else point
-            left, right = _value(first, at, field), _value(second, at, field)
+            at = {name: convert(value) for name, value in point.items()}
+            left, right = (attempt(numeric, tree, at, field) for tree in (first, second))
             if left is None or right is None:
                 one_sided += left is not right
                 continue
@@ -74,17 +69,3 @@ class Samples:
                 break
         if one_sided and (not found or (self.only_whole and one_sided > 3 * found)):
             yield None, None
-
-
-def _value(tree: tuple, point: dict, field):
-    try:
-        return numeric(tree, point, field)
-    except NoValueError:
-        return None
-
-
-def _largest(tree: tuple) -> float:
-    """The largest number in a tree, as the scale on which a variable matters."""
-    if tree[0] == "num":
-        return float(min(abs(tree[1]), 10**9))
-    return max((_largest(part) for part in tree[1:] if isinstance(part, tuple)), default=0.0)

@@ -2,43 +2,31 @@ r"""Spellings of one thing folded, as text: unicode, digit groups, clock times, 
 
 What this returns means the same as what came in; `tokens` cuts it into tokens.
 """
-# tables read better wide
-# ruff: noqa: E501
 
 import re
 import unicodedata
 from functools import lru_cache
 
+from onerl.verifier import vocabulary
 from onerl.verifier.extract import closing_brace
 
-_CHARACTERS = {
-    "−": "-", "–": "-", "—": "-", "‐": "-", "﹣": "-", "×": r"\cdot ", "·": r"\cdot ", "⋅": r"\cdot ",
-    "÷": "/", "∕": "/", "⁄": "/", "∞": r"\infty ", "°": r"^{\circ}", "º": r"^{\circ}", "、": ",", "。": ".",
-    "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
-    "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∉": r"\notin ", "∅": r"\emptyset ", "±": r"\pm ",
-    "∓": r"\mp ", "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "ℕ": r"\mathbb{N}", "ℚ": r"\mathbb{Q}",
-    "∛": r"\sqrt[3]", "’": "'", "‘": "'", "′": "'", "″": "''", "“": "", "”": "", '"': "", "⟨": r"\langle ",
-    "⟩": r"\rangle ", "│": "|", "⌊": r"\lfloor ", "⌋": r"\rfloor ", "⌈": r"\lceil ", "⌉": r"\rceil ",
-    "Ω": r"\Omega ", "Å": r"\AA ", "¢": r"\text{ cents}", "∀": r"\forall ", "→": r"\to ", "⇒": r"\implies ",
-    "∫": r"\int ", "∑": r"\sum ", "∏": r"\prod ", "\u00b5": r"\mu ", "⊙": r"\odot ",
-}  # fmt: skip
-_GREEK = r"alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho"
-_CHARACTERS |= {chr(0x3B1 + at): rf"\{name} " for at, name in enumerate(_GREEK.split())}
-_GREEK = "sigma tau upsilon phi chi psi omega"
-_CHARACTERS |= {chr(0x3C3 + at): rf"\{name} " for at, name in enumerate(_GREEK.split())}
+_FOLDED = {
+    ord(character): name + " " if name[-1].isalpha() else name
+    for character, name in vocabulary.names("characters").items()
+    if not character.isascii()
+} | dict.fromkeys(map(ord, '“”"'), "")
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
-_SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ", "0123456789-+n")
-_SUPERSCRIPT_RUN = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
-_SUBSCRIPTS = str.maketrans("₀₁₂₃₄₅₆₇₈₉", "0123456789")
-_SUBSCRIPT_RUN = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿ]+")
+_LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉]+")
 _CIRCLED = re.compile("(?<=[①-⑳])(?=[①-⑳])")
 _PLAIN_ROOT = re.compile(r"√\s*(?:\(|(\d+(?:\.\d+)?|[a-z]))")
 
 # Digits grouped by a mark that can only be a thousands separator, and by one that could be a list.
 _SURE_GROUPS = re.compile(
-    r"(?<![\d.])(\d{1,3})((?:(?:,\s?\\!\s?|\{\s?,\s?\}\s?|\\,\s?|\\!\s?|\\ )\d{3})+)(?![\d])"
+    r"(?<![\d.])\d{1,3}(?:(?:,\s?\\!\s?|\{\s?,\s?\}\s?|\\,\s?|\\!\s?|\\ )\d{3})+(?!\d)"
 )
-_MAYBE_GROUPS = re.compile(r"(?<![\d.,])([1-9]\d{0,2})((?:,\d{3})+|(?: \d{3})+)(?![\d,])")
+_MAYBE_GROUPS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+)(?![\d,])")
+_APOSTROPHES = re.compile(r"(?<![\d.'])\d{1,3}(?:'\d{3})+(?![\d'])")
 _DOUBLED = re.compile(r"\\\\(?=[A-Za-z])")
 _CLOCK = re.compile(
     r"(:\d\d)\s*\\?,?\s*(?:\\(?:text|mathrm)\s*\{\s*([ap])\.?\s?m\b\.?\s*\}|([ap])\.?\s?m\b\.?)",
@@ -62,9 +50,6 @@ _LONE_CELL = re.compile(
 _HYPHEN = re.compile(
     r"(?i)(?<=ty)-(?=[a-z])|(?<=[a-z]{3})-(?=(?:hal(?:f|ves)|thirds?|[a-z]+ths?|quarters?|years?)\b)"
 )
-_APOSTROPHES = re.compile(r"(?<![\d.'])(\d{1,3}(?:'\d{3})+)(?![\d'])")
-
-
 _WRAPPED = frozenset("$\\{*_`'\"“")
 
 
@@ -105,49 +90,45 @@ def _unwrapped(text: str) -> str:
 
 def clean(text: str, *, group_digits: bool) -> str:
     """Spelling folded, before tokens are cut. `group_digits` reads "1,234" and "1 234" as one."""
-    if any(ord(character) > 127 for character in text):
+    if not text.isascii():
         text = _ascii(text)
     if "\\\\" in text and "\\begin" not in text.replace("\\\\begin", ""):
         text = _DOUBLED.sub(r"\\", text)
     elif "\\\\begin" in text:
         text = text.replace("\\\\\\\\", "\0").replace("\\\\", "\\").replace("\0", "\\\\")
-    text = _CHOSEN.sub(
-        r"\\binom{\1}{\2}", strip_wrapping(text).replace("\\quad", "\\quad ").replace("{:}", ":")
-    )
+    text = strip_wrapping(text).replace("\\quad", "\\quad ").replace("{:}", ":")
+    text = _CHOSEN.sub(r"\\binom{\1}{\2}", text)
     text = _CLOCK.sub(lambda m: rf"{m[1]} \text{{{m[2] or m[3]}m}}", text)
     if "'" in text:
-        text = _APOSTROPHES.sub(lambda group: group[0].replace("'", ""), text)
+        text = _APOSTROPHES.sub(_ungrouped, text)
     text = _HYPHEN.sub(" ", _ORDINAL.sub("", _DEGREE.sub(r"^{\\circ}", text)))
     text = _CURRENCY.sub("", _MODULE.sub("", text))
-    text = _SURE_GROUPS.sub(_ungroup, text)
-    if group_digits:
-        text = _MAYBE_GROUPS.sub(_ungroup_outside_brackets, text)
-    return text
+    text = _SURE_GROUPS.sub(_ungrouped, text)
+    return _MAYBE_GROUPS.sub(_ungrouped_outside_brackets, text) if group_digits else text
 
 
 def _ascii(text: str) -> str:
     """Unicode as LaTeX: letters, signs, superscripts, fractions, digits of any width."""
     text = _CIRCLED.sub(",", _INVISIBLE.sub("", text))
-    text = _SUPERSCRIPT_RUN.sub(lambda run: "^{" + run[0].translate(_SUPERSCRIPTS) + "}", text)
-    text = _SUBSCRIPT_RUN.sub(lambda run: "_{" + run[0].translate(_SUBSCRIPTS) + "}", text)
+    text = _RAISED.sub(lambda run: "^{" + _compatible(run[0]) + "}", text)
+    text = _LOWERED.sub(lambda run: "_{" + _compatible(run[0]) + "}", text)
     text = _PLAIN_ROOT.sub(lambda m: r"\sqrt{" + m[1] + "}" if m[1] else "sqrt(", text)
-    out = []
-    for character in text:
-        folded = _CHARACTERS.get(character)
-        if folded is None and ord(character) > 127:
-            folded = unicodedata.normalize("NFKC", character)
-            if "⁄" in folded:  # one half, in one character
-                folded = r"\frac{" + folded.replace("⁄", "}{") + "}"
-        out.append(character if folded is None else folded)
-    return "".join(out)
+    text = text.translate(_FOLDED)
+    return text if text.isascii() else "".join(map(_compatible, text))
 
 
-def _ungroup(match: re.Match) -> str:
-    return match[1] + re.sub(r"\D", "", match[2])
+def _compatible(text: str) -> str:
+    """Characters as the plain ones that they stand for: ² as 2, ½ as a fraction."""
+    plain = unicodedata.normalize("NFKC", text)
+    return r"\frac{" + plain.replace("⁄", "}{") + "}" if "⁄" in plain else plain
 
 
-def _ungroup_outside_brackets(match: re.Match) -> str:
+def _ungrouped(match: re.Match) -> str:
+    return re.sub(r"\D", "", match[0])
+
+
+def _ungrouped_outside_brackets(match: re.Match) -> str:
     """(12,102) is a point or an interval; 12,102 may be a number."""
     before = match.string[: match.start()]
     inside = sum(before.count(c) for c in "([") > sum(before.count(c) for c in ")]")
-    return match[0] if inside or before.rstrip().endswith("\\{") else _ungroup(match)
+    return match[0] if inside or before.rstrip().endswith("\\{") else _ungrouped(match)

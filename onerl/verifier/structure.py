@@ -5,17 +5,25 @@ a text.
 equality; `compare` does.
 """
 
+from collections.abc import Iterable
+from dataclasses import replace
+
 from onerl.verifier.commands import matching
 from onerl.verifier.node import Node, is_call, is_name, is_op, is_separator, split
 from onerl.verifier.quantity import read_value
 from onerl.verifier.tokens import Token, UnreadableError, tokenise
-from onerl.verifier.words import folded, value_of, without_label, without_remarks
+from onerl.verifier.words import NUMERALS, folded, without_label, without_remarks
 
 _MAX_READ_DEPTH = 8
+# what can make more than a value of the tokens around it
+_SHAPES = frozenset(
+    (",", ";", "=>", "cup", "setminus", "pm", "mp", ":", "to", "_", "base", "mathbb")
+)
 _PAIRS = {"(": ")", "[": "]", "\\{": "\\}", "{": "}", "langle": "rangle"}
 _MATRICES = frozenset(
     ("pmatrix", "bmatrix", "vmatrix", "matrix", "smallmatrix", "array", "Bmatrix", "Vmatrix")
 )
+_COMMA = [Token("op", ",")]
 _CASES = frozenset(("cases", "aligned", "align", "gathered"))
 
 
@@ -37,23 +45,18 @@ def _statements(tokens: list[Token]) -> list[Token]:
     texts = [token.text for token in tokens]
     if "quad" in texts:
         parts, _ = split(tokens, is_op("cmd", "quad"))
-        listed = sum(any(t.kind == "rel" for t in part) for part in parts) > 1
-        comma = [Token("op", ",")] * listed
+        comma = _COMMA * (sum(any(t.kind == "rel" for t in part) for part in parts) > 1)
         joined = [token for part in parts for token in [*comma, *part]]
-        tokens = joined[listed:]
-        tokens = [token for token in tokens if token.text != "quad"]
+        tokens = [token for token in joined[len(comma) :] if token.text != "quad"]
     if texts.count("=") < 2 or any(token.kind == "sep" or token.text == "," for token in tokens):
         return tokens
     sides, marks = split(tokens, is_op("rel", "="))
-    out = list(sides[0])
+    out = sides[0]
     for mark, side in zip(marks, sides[1:], strict=True):
-        cut = next(
-            (i for i in range(1, len(side)) if side[i].space and is_call(side[i:])
-             and side[i - 1].kind in ("num", "close")), 0,
-        )  # fmt: skip
-        if cut and mark is not marks[-1]:
-            side = [*side[:cut], Token("op", ","), *side[cut:]]
-        out += [mark, *side]
+        ends = (at for at, token in enumerate(side[:-1]) if token.kind in ("num", "close"))
+        cut = next((at + 1 for at in ends if side[at + 1].space and is_call(side[at + 1 :])), 0)
+        comma = _COMMA * bool(cut and mark is not marks[-1])
+        out = [*out, mark, *side[:cut], *comma, *side[cut:]]
     return out
 
 
@@ -64,110 +67,108 @@ def read(tokens: list[Token], depth: int = 0) -> Node:
         raise UnreadableError("empty part")
     if depth > _MAX_READ_DEPTH:
         raise UnreadableError("nested too deeply")
-    if tokens[0].kind in ("open", "close") or any(map(_shapes, tokens)):
-        for reader in _READERS:
-            node = reader(tokens, depth)
-            if node is not None:
-                return node
+    shaped = tokens[0].kind in ("open", "close") or any(
+        kind in ("rel", "sep") or text in _SHAPES or text[:6] == "begin{"
+        for kind, text, _ in tokens
+    )
+    for reader in _READERS if shaped else ():
+        if node := reader(tokens, depth):
+            return node
     return read_value(tokens)
-
-
-_SHAPES = frozenset(
-    (",", ";", "=>", "cup", "setminus", "pm", "mp", ":", "to", "_", "base", "mathbb")
-)
-
-
-def _shapes(token: Token) -> bool:
-    """Whether a token can make more than a value of what it stands in."""
-    kind, text, _ = token
-    return kind == "rel" or kind == "sep" or text in _SHAPES or text[:6] == "begin{"
 
 
 def _trim(tokens: list[Token]) -> list[Token]:
     """Without separators and stops at the ends and without one brace group around everything."""
-    changed = True
-    while changed and tokens:
-        changed = False
-        if tokens[-1].text in (",", ";", ".", ":") and tokens[-1].kind == "op":
-            tokens, changed = tokens[:-1], True
-        elif tokens[0].text in (",", ";", ":") or tokens[0].kind == "sep":
-            tokens, changed = tokens[1:], True
-        elif tokens[0].text == "{" and matching(tokens, 0) == len(tokens) - 1:
-            tokens, changed = tokens[1:-1], True
+    while tokens:
+        first, last = tokens[0], tokens[-1]
+        if last.kind == "op" and last.text in (",", ";", ".", ":"):
+            tokens = tokens[:-1]
+        elif first.kind == "sep" or first.text in (",", ";", ":"):
+            tokens = tokens[1:]
+        elif first.text == "{" and matching(tokens, 0) == len(tokens) - 1:
+            tokens = tokens[1:-1]
+        else:
+            break
     return tokens
+
+
+def _all(parts: Iterable[list[Token]], depth: int) -> list[Node]:
+    return [read(part, depth + 1) for part in parts]
+
+
+def _one_or_more(kind: str, tokens: list[Token], parts: list, depth: int) -> Node:
+    items = _all(parts, depth)
+    return items[0] if len(items) == 1 else Node(kind, tokens, items)
 
 
 def _read_arrow(tokens, depth):
     parts, marks = split(tokens, is_op("op", "=>"))
     parts = [part for part in parts if part]
-    if not marks or not parts:
-        return None
-    if len(parts) == 1:
-        return read(parts[0], depth + 1)
-    return Node("arrow", tokens, [read(part, depth + 1) for part in parts])
+    return _one_or_more("arrow", tokens, parts, depth) if marks and parts else None
 
 
 def _read_matrix(tokens, depth):
     """A matrix, with a factor before or behind it, a determinant, or a sum of matrices."""
-    if not any(token.text.startswith("begin{") for token in tokens):
+    if not any(map(_begins, tokens)):
         return None
     if split(tokens, lambda token: token.kind == "rel" or is_separator(token))[1]:
         return None
     terms, signs = split(tokens, is_op("op", "+", "-"))
     if len(terms) > 1 and not terms[0]:
-        terms, signs = terms[1:], signs
+        terms = terms[1:]
     else:
         signs = [Token("op", "+"), *signs]
-    tables = [_read_table(term, depth) for term in terms]
-    if len(tables) == 1 and signs[0].text == "+":
-        name, rows = tables[0]
+    (name, rows), *others = map(_read_table, terms)
+    if not others and signs[0].text == "+":
         if name in _CASES:
-            return Node("list", tokens, [read(row, depth + 1) for row in rows])
+            return Node("list", tokens, _all(rows, depth))
         if name == "vmatrix":
             return read(_determinant(rows), depth + 1)
-    elif any(name in _CASES or name == "vmatrix" for name, _ in tables):
+    elif {name, *(other for other, _ in others)} & {"vmatrix", *_CASES}:
         raise UnreadableError("sum of other things than matrices")
-    rows = tables[0][1] if signs[0].text == "+" else _scaled(tables[0][1], [signs[0]])
-    for (_, more), sign in zip(tables[1:], signs[1:], strict=True):
+    if signs[0].text == "-":
+        rows = _scaled(rows, [signs[0]])
+    for (_, more), sign in zip(others, signs[1:], strict=True):
         if [len(row) for row in rows] != [len(row) for row in more]:
             raise UnreadableError("matrices of different sizes")
         pairs = [zip(*both, strict=True) for both in zip(rows, more, strict=True)]
         rows = [[[*one, sign, *_grouped(other)] for one, other in row] for row in pairs]
-    items = [read(cell, depth + 1) for row in rows for cell in row]
+    items = _all((cell for row in rows for cell in row), depth)
     return Node("matrix", tokens, items, detail=len(rows[0]))
 
 
-def _read_table(tokens, depth) -> tuple[str, list]:
+def _begins(token: Token) -> bool:
+    return token.text.startswith("begin{")
+
+
+def _read_table(tokens: list[Token]) -> tuple[str, list]:
     """(environment, rows) of one matrix; rows of cells of tokens, or of tokens alone for cases."""
-    starts = [i for i, token in enumerate(tokens) if token.text.startswith("begin{")]
+    starts = [at for at, token in enumerate(tokens) if _begins(token)]
     if len(starts) != 1:
         raise UnreadableError("a product of matrices, or none")
     start = starts[0]
     name = tokens[start].text[6:-1]
-    end = next((i for i, token in enumerate(tokens) if token.text == f"end{{{name}}}"), -1)
+    end = next((at for at, token in enumerate(tokens) if token.text == f"end{{{name}}}"), -1)
     if end < 0:
         raise UnreadableError("unfinished matrix")
     before, body, after = tokens[:start], tokens[start + 1 : end], tokens[end + 1 :]
     rows = [row for row in split(body, is_op("op", "\\\\"))[0] if row]
-    if name in _CASES and "&" not in {token.text for token in body if name == "cases"}:
-        return name, [[t for t in row if t.text != "&"] for row in rows]
+    if name in _CASES and (name != "cases" or all(token.text != "&" for token in body)):
+        return name, [[token for token in row if token.text != "&"] for row in rows]
     if name not in _MATRICES or not rows:
         raise UnreadableError(name)
     if before and after and before[-1].kind == "open" and after[0].kind == "close":
-        if before[-1].text == "|":
-            raise UnreadableError("determinant")
         before, after = before[:-1], after[1:]
     cells = [split(row, is_op("op", "&"))[0] for row in rows]
     if len({len(row) for row in cells}) != 1 or not all(cell for row in cells for cell in row):
         raise UnreadableError("ragged matrix")
-    if [t.text for t in after if t.text not in "{}"] in (["^", "T"], ["^", "top"]):
+    if [token.text for token in after if token.text not in "{}"] in (["^", "T"], ["^", "top"]):
         cells, after = [list(column) for column in zip(*cells, strict=True)], []
     if after and after[0].text not in ("*", "/"):
         raise UnreadableError("matrix product")
     if before and before[-1].text == "*":
         before = before[:-1]
-    cells = _scaled(cells, _grouped(before), after) if before or after else cells
-    return name, cells
+    return name, _scaled(cells, _grouped(before), after) if before or after else cells
 
 
 def _grouped(tokens: list[Token]) -> list[Token]:
@@ -193,12 +194,12 @@ def _determinant(rows: list) -> list[Token]:
 
 def _read_list(tokens, depth):
     parts, marks = split(tokens, is_separator)
-    parts = [part for part in parts if _trim(part)]
-    if not marks or len(parts) < 2:
+    parts = [without_label(part) for part in parts if _trim(part)]
+    if len(parts) < 2:
         return None
     said = {mark.text for mark in marks if mark.kind == "sep"}
-    items = [read(without_label(part), depth + 1) for part in parts]
-    return Node("list", tokens, items, words="or" if "or" in said else " ".join(said))
+    words = "or" if "or" in said else " ".join(said)
+    return Node("list", tokens, _all(parts, depth), words=words)
 
 
 def _read_chain(tokens, depth):
@@ -208,9 +209,7 @@ def _read_chain(tokens, depth):
     parts = [part for part in parts if part]
     if len(parts) > 1 and is_name(parts[0]):
         parts = parts[1:]
-    if len(parts) < 2:
-        return read(parts[0] if parts else [], depth + 1)
-    return Node("chain", tokens, [read(part, depth + 1) for part in parts])
+    return _one_or_more("chain", tokens, parts or [[]], depth)
 
 
 def _read_relation(tokens, depth):
@@ -225,22 +224,20 @@ def _read_relation(tokens, depth):
         if set(signs) == {"="} and all(parts[1:]):
             return read(tokens[1:], depth + 1)  # "= 5"
         raise UnreadableError("relation")
-    sides = [read(part, depth + 1) for part in parts]
     if set(signs) == {"="}:
-        return Node("equation", tokens, sides)
-    return Node("relation", tokens, sides, detail=tuple(signs))
+        return Node("equation", tokens, _all(parts, depth))
+    return Node("relation", tokens, _all(parts, depth), detail=tuple(signs))
 
 
 def _read_union(tokens, depth):
-    for sign, kind in (("cup", "union"), ("setminus", "difference"), ("-", "difference")):
-        parts, marks = split(
-            tokens, lambda t, sign=sign: t.kind in ("cmd", "op") and t.text == sign
+    for mark, kind in (("cup", "union"), ("setminus", "difference"), ("-", "difference")):
+        parts, marks = split(tokens, is_op("op" if mark == "-" else "cmd", mark))
+        sets = len(parts) == 2 and all(
+            part and part[0].text in ("\\{", "mathbb") and part[-1].kind == "close"
+            for part in parts
         )
-        sets = len(parts) == 2 and all(parts) and all(
-            part[0].text in ("\\{", "mathbb") and part[-1].kind == "close" for part in parts
-        )  # fmt: skip
-        if marks and all(parts) and (sign != "-" or sets):
-            return Node(kind, tokens, [read(part, depth + 1) for part in parts])
+        if marks and all(parts) and (mark != "-" or sets):
+            return Node(kind, tokens, _all(parts, depth))
     return None
 
 
@@ -252,80 +249,68 @@ def _read_named(tokens, depth):
     capital = tokens[0].kind == "letter" and tokens[0].text.isupper() and len(tokens) > 4
     if capital and tokens[1].text == "(" and matching(tokens, 1) == len(tokens) - 1:
         node = _read_bracketed(tokens[1:], depth)
-        if node is not None and node.kind == "tuple":
-            return Node("tuple", tokens, node.items, detail=node.detail)
+        if node and node.kind == "tuple":
+            return replace(node, tokens=tokens)
     return None
 
 
 def _read_bracketed(tokens, depth):
-    first, last = tokens[0].text, tokens[-1].text
     if len(tokens) < 2:
         return None
-    reverse = first == "]" or last == "["
-    if reverse and first in "([]" and last in ")][":
-        body = tokens[1:-1]
-        parts, marks = split(body, is_op("op", ","))
-        if len(parts) == 2 and all(parts):
-            kind = ("(" if first == "]" else first) + (")" if last == "[" else last)
-            return Node("tuple", tokens, [read(part, depth + 1) for part in parts], detail=kind)
-        return None
+    first, last = tokens[0].text, tokens[-1].text
+    body = tokens[1:-1]
+    if (first == "]" or last == "[") and first in "([]" and last in ")][":
+        parts, _ = split(body, is_op("op", ","))
+        if len(parts) != 2 or not all(parts):
+            return None
+        kind = ("(" if first == "]" else first) + (")" if last == "[" else last)
+        return Node("tuple", tokens, _all(parts, depth), detail=kind)
     if first not in _PAIRS or tokens[-1].kind != "close" or matching(tokens, 0) != len(tokens) - 1:
         return None
-    body = tokens[1:-1]
     if first in ("\\{", "{"):
         return _read_set(tokens, body, depth)
     parts, marks = split(body, is_separator)
     kind = "()" if first == "langle" else first + last
     plain = all(parts) and not any(mark.kind == "sep" for mark in marks)
     if len(parts) >= 2 and plain and kind in ("()", "[]", "(]", "[)"):
-        return Node("tuple", tokens, [read(part, depth + 1) for part in parts], detail=kind)
-    if kind == "()" and body:
-        return read(body, depth + 1)
-    return None
+        return Node("tuple", tokens, _all(parts, depth), detail=kind)
+    return read(body, depth + 1) if kind == "()" and body else None
 
 
 def _read_set(tokens, body, depth):
     if not body:
         return Node("set", tokens)
-    parts, marks = split(body, lambda t: t.kind == "op" and t.text in "|:")
+    parts, marks = split(body, is_op("op", "|", ":"))
     if len(marks) == 1 and any(token.kind == "rel" for token in parts[1]):
         return read(parts[1], depth + 1)  # {x | x > 2}
-    if tokens[0].text == "{" and len(split(body, is_separator)[0]) < 2:
-        return None
     parts, _ = split(body, is_separator)
-    return Node("set", tokens, [read(part, depth + 1) for part in parts if part])
+    if tokens[0].text == "{" and len(parts) < 2:
+        return None
+    return Node("set", tokens, _all(filter(None, parts), depth))
 
 
 def _read_ratio(tokens, depth):
-    parts, marks = split(tokens, lambda token: token.text == ":" or token.text == "to")
+    parts, marks = split(tokens, lambda token: token.text in (":", "to"))
     if not marks or not all(parts):
         return None
-    half = ""
-    if parts[-1][-1].kind == "word" and parts[-1][-1].text in ("am", "pm"):
-        half = parts[-1].pop().text
-    if not all(parts):
-        return None
-    items = [read(part, depth + 1) for part in parts]
-    if half:
-        return Node("clock", tokens, items, detail=half)
-    return Node("ratio", tokens, items)
+    last = parts[-1][-1]
+    if last.kind != "word" or last.text not in ("am", "pm"):
+        return Node("ratio", tokens, _all(parts, depth))
+    parts[-1].pop()
+    return Node("clock", tokens, _all(parts, depth), detail=last.text) if parts[-1] else None
 
 
 def _read_plus_minus(tokens, depth):
-    if not any(_is_plus_minus(token) for token in tokens) or tokens[0].text == "\\{":
+    varies = is_op("cmd", "pm", "mp")
+    if not any(map(varies, tokens)) or tokens[0].text == "\\{":
         return None  # in a set each member has its own sign
     if any(token.kind == "rel" for token in tokens) or split(tokens, is_separator)[1]:
         return None
-    versions = []
-    for plus, minus in (("+", "-"), ("-", "+")):
-        sign = {"pm": plus, "mp": minus}
-        version = [Token("op", sign[t.text], t.space) if _is_plus_minus(t) else t for t in tokens]
-        versions.append(read(version, depth + 1))
-    return Node("list", tokens, versions, detail="pm")
-
-
-def _is_plus_minus(token: Token) -> bool:
-    return token.kind == "cmd" and token.text in ("pm", "mp")
+    versions = [
+        [Token("op", signs[t.text], t.space) if varies(t) else t for t in tokens]
+        for signs in ({"pm": "+", "mp": "-"}, {"pm": "-", "mp": "+"})
+    ]
+    return Node("list", tokens, _all(versions, depth), detail="pm")
 
 
 def _read_base(tokens, depth):
@@ -334,17 +319,13 @@ def _read_base(tokens, depth):
         return None
     digits = [token for token in tokens[:at] if token.text not in "()"]
     base = [token for token in tokens[at + 1 :] if token.text not in ("{", "}", "(", ")", "base")]
-    if not digits or not any(t.kind == "num" for t in digits) or len(base) != 1:
+    if len(base) != 1 or not any(token.kind == "num" for token in digits):
         return None
-    if any(t.kind != "num" and t.text not in "ABCDEF" for t in digits):
+    if any(token.kind != "num" and token.text not in "ABCDEF" for token in digits):
         return None
-    if digits[0].kind == "letter" and at < 2:
-        return None
-    said = value_of(base[0].text)
-    if base[0].kind != "num" and said is None:
-        return None
-    written = "".join(t.text for t in digits).upper()
-    return Node("base", tokens, detail=(written, base[0].text if said is None else str(said)))
+    value = base[0].text if base[0].kind == "num" else NUMERALS.get(base[0].text.lower())
+    written = "".join(token.text for token in digits).upper()
+    return None if value is None else Node("base", tokens, detail=(written, str(value)))
 
 
 _READERS = (

@@ -5,36 +5,19 @@ A unit is read as powers of base units, so ``mph``, ``miles per hour`` and
 cm are different answers, because the question asked for one of them. Words that only name what is
 counted ("24 divisors") are no units and never contradict anything.
 """
-# word lists read better as words
-# ruff: noqa: SIM905
 
 import re
-from pathlib import Path
+from collections import Counter
+
+from onerl.verifier import vocabulary
 
 Unit = frozenset  # of (base unit, power); the empty set means "a thing counted"
 
-_SECTIONS = Path(__file__).with_name("vocabulary.txt").read_text(encoding="utf-8")
-
-
-def vocabulary(section: str) -> frozenset[str]:
-    """The words of a section of vocabulary.txt."""
-    return frozenset(_section(section).split())
-
-
-def _section(name: str) -> str:
-    return _SECTIONS.partition(f"[{name}]\n")[2].partition("[")[0]
-
-
-_WORDS: dict[str, str] = {}
-for _entry in _section("units").split(";"):
-    _name, *_others = _entry.split()
-    for _alias in (_name, *_others):
-        _WORDS[_alias] = _WORDS[_alias + "s" if len(_alias) > 1 else _alias] = _name
+_SINGULAR = vocabulary.names("units")
+_NAMES = _SINGULAR | {word + "s": name for word, name in _SINGULAR.items() if len(word) > 1}
 _COMPOUND = {
     "mph": {"mi": 1, "h": -1},
-    "kph": {"km": 1, "h": -1},
-    "kmh": {"km": 1, "h": -1},
-    "kmph": {"km": 1, "h": -1},
+    **{name: {"km": 1, "h": -1} for name in ("kph", "kmh", "kmph")},
     "fps": {"ft": 1, "s": -1},
 }
 # Metric prefixes count where case is written, inside \text{}: \mathrm{kN}, \mathrm{Mpc}.
@@ -44,33 +27,30 @@ _PREFIXED = re.compile(
 _MICRO = re.compile("[kmgu]ohm|u(?:[favsmglhcwtj]|pa)")  # as `tokens` joins them
 _POWER_BEFORE = {"square": 2, "sq": 2, "cubic": 3, "cu": 3}
 _POWER_AFTER = {"squared": 2, "cubed": 3}
+_MODIFIERS = {*_POWER_BEFORE, *_POWER_AFTER, "per", "unit", "units"}
 # Filler between a number and its unit; "units" itself says nothing about which.
-_FILLER = frozenset("unit units of the a each total about".split())
+_FILLER = {"unit", "units", "of", "the", "a", "each", "total", "about", "*", ""}
 
 
-def name_of(word: str) -> str:
-    """The spelling under which a unit inside \\text{} is kept."""
-    known = word.lower() in _WORDS or not _PREFIXED.fullmatch(word)
-    return word.lower() if known else word
-
-
-def is_unit(word: str, *, exact: bool = False) -> bool:
-    """Whether `word` alone can name a unit; prefixes and single letters only inside \\text."""
-    known = word.lower() in _WORDS or word.lower() in _COMPOUND
-    return known or (exact and word != "pm" and bool(_PREFIXED.fullmatch(word)))
-
-
-def is_modifier(word: str) -> bool:
+def is_unit(word: str, *, modifiers: bool = False) -> bool:
+    """Whether `word` alone can name a unit, or (with `modifiers`) be said with one."""
     word = word.lower()
-    return word in _POWER_BEFORE or word in _POWER_AFTER or word in ("per", "unit", "units")
+    return word in _NAMES or word in _COMPOUND or (modifiers and word in _MODIFIERS)
+
+
+def said_unit(word: str) -> str:
+    r"""The name of a unit inside \text{}, where it may have a metric prefix; "" if it is none."""
+    if is_unit(word):
+        return word.lower()
+    return word if word != "pm" and _PREFIXED.fullmatch(word) else ""
 
 
 def read_unit(words: list[str]) -> Unit | None:
     """The unit spelled by `words` (letters, "per", "/", "^", integers), or None if it is none."""
-    powers: dict[str, int] = {}
+    powers: Counter[str] = Counter()
     sign, ahead, last = 1, 1, None
-    index = 0
-    while index < len(words):
+    reading = iter(range(len(words)))
+    for index in reading:
         word = words[index].lower().rstrip(".")
         if word in ("per", "/"):
             sign = -1
@@ -78,24 +58,21 @@ def read_unit(words: list[str]) -> Unit | None:
             ahead = _POWER_BEFORE[word]
         elif word in _POWER_AFTER and last:
             powers[last] *= _POWER_AFTER[word]
-        elif word == "^" and index and index + 1 < len(words):
+        elif word == "^" and 0 < index < len(words) - 1:
             try:
-                power = int(words[index + 1])
+                power = int(words[next(reading)])
             except ValueError:
                 return None
             if last:
                 powers[last] *= power
-            index += 1
         elif word in _COMPOUND:
-            for name, power in _COMPOUND[word].items():
-                powers[name] = powers.get(name, 0) + sign * power
-        elif word in _WORDS or _MICRO.fullmatch(word) or _PREFIXED.fullmatch(words[index]):
-            last = _WORDS.get(word, word if _MICRO.fullmatch(word) else words[index])
-            powers[last] = powers.get(last, 0) + sign * ahead
+            powers.update({name: sign * power for name, power in _COMPOUND[word].items()})
+        elif word in _NAMES or _MICRO.fullmatch(word) or _PREFIXED.fullmatch(words[index]):
+            last = _NAMES.get(word, word if _MICRO.fullmatch(word) else words[index])
+            powers[last] += sign * ahead
             ahead = 1
-        elif word not in ("*", "") and word not in _FILLER:
+        elif word not in _FILLER:
             return None
-        index += 1
     return Unit(powers.items())
 
 

@@ -3,69 +3,35 @@ r"""All words the verifier knows: what may be said around an answer, and words t
 A word around a number is dropped only if `vocabulary.txt` lists it. Anything else stays, as a
 factor that no number equals: "3 million" is 3000000, "24 divisors" is 24, "24 fails" is not 24.
 """
-# ruff: noqa: SIM905
 
+import itertools
+import re
 from fractions import Fraction
 
+from onerl.verifier import vocabulary
 from onerl.verifier.commands import matching
-from onerl.verifier.tokens import Token
-from onerl.verifier.units import vocabulary
+from onerl.verifier.tokens import Token, depths
 
-_SMALL, _THINGS, _KINDS = (vocabulary(name) for name in ("small", "things", "kinds"))
-_BEFORE = _SMALL | frozenset(
-    "for all every any we get have obtain find at equals when he she they i".split()
-)
-_AFTER = _SMALL | frozenset("on at from for per were was".split())
-_NEVER_AFTER = frozenset("negative least odd even".split())
-_SHADES = frozenset("positive negative least maximum minimum".split())  # only with a thing behind
-_AMOUNTS = frozenset("total value maximum minimum average".split())
-_OPENERS = frozenset(("for", "where", "with", "forall"))
-_WHOLE = frozenset(("integer", "integers", "natural", "whole"))
-_REMARK = _SMALL | _OPENERS | _WHOLE | frozenset(
-    "all any every each some real numbers number constant constants arbitrary value values "
-    "positive nonnegative and fixed reals rational complex".split()
-)  # fmt: skip
-_FILLERS = frozenset("due answer function graph curve wins number shape there".split())
-_PHRASES = {"dne": "does not exist"}
-EMPTY = frozenset(
-    ("no solution", "no solutions", "none", "no real solution", "no real solutions", "empty set",
-     "there is no solution", "there are no solutions", "null set")
-)  # fmt: skip
-REALS = frozenset(("all real numbers", "all reals", "real numbers", "reals", "all real values"))
+_SMALL, _THINGS, _KINDS = map(vocabulary.words, ("small", "things", "kinds"))
+_BEFORE, _AFTER = (_SMALL | vocabulary.words(section) for section in ("before", "after"))
+_NEVER_AFTER, _SHADES, _AMOUNTS = map(vocabulary.words, ("never after", "shades", "amounts"))
+_OPENERS, _WHOLE = map(vocabulary.words, ("openers", "whole"))
+_REMARK = _SMALL | _OPENERS | _WHOLE | vocabulary.words("remark")
+_FILLERS = _SMALL | vocabulary.words("fillers")
+EMPTY, REALS = map(vocabulary.phrases, ("empty", "reals"))
 _COMPARISONS = {
     "greater than or equal to": "ge", "less than or equal to": "le", "greater than": ">",
     "less than": "<", "more than": ">", "at least": "ge", "at most": "le",
 }  # fmt: skip
 
-_ONES = {
-    word: value
-    for value, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen".split()
-    )
-}
-_TENS = {
-    word: 10 * value
-    for value, word in enumerate(
-        "twenty thirty forty fifty sixty seventy eighty ninety".split(), start=2
-    )
-}
+_ONES = {word: at for at, word in enumerate(vocabulary.listed("ones"))}
+_TENS = {word: 10 * at for at, word in enumerate(vocabulary.listed("tens"), 2)}
+NUMERALS = _ONES | _TENS  # the words of number bases
 _SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
-_PARTS = {
-    word: value
-    for value, words in enumerate(
-        "half,halves third quarter,fourth fifth sixth seventh eighth ninth tenth".split(), start=2
-    )
-    for word in words.split(",")
-} | {"hundredth": 100, "thousandth": 1000, "millionth": 10**6}
-_SIGNS = frozenset(("negative", "minus"))
-_NUMERALS = _ONES | _TENS
-_WORDY = ("word", "sep")
-
-
-def value_of(word: str) -> int | None:
-    """The whole number that a word says, for number bases."""
-    return _NUMERALS.get(word.lower())
+_PARTS = {word: at for at, word in enumerate(vocabulary.listed("parts"), 2)}
+_PARTS |= {"quarter": 4, "hundredth": 100, "thousandth": 1000, "millionth": 10**6}
+_WORD = re.compile(r"[^\W_]+")
+_SIGNS = ("negative", "minus")
 
 
 def folded(tokens: list[Token]) -> list[Token]:
@@ -83,49 +49,43 @@ def _numbers(tokens: list[Token]) -> list[Token]:
     out: list[Token] = []
     at = 0
     while at < len(tokens):
-        word = _lower(tokens[at])
+        token = tokens[at]
         value, end = _read_number(tokens, at)
-        if value is None and word in _SIGNS and at + 1 < len(tokens):
-            follows = _read_number(tokens, at + 1)[0] is not None or tokens[at + 1].kind == "num"
-            out.append(Token("op", "-", True) if follows else tokens[at])
-            at += 1
-        elif value is None:
-            out.append(tokens[at])
-            at += 1
+        if value is None:
+            after = tokens[at + 1 : at + 2]
+            signed = _lower(token) in _SIGNS and after and (
+                after[0].kind == "num" or _read_number(tokens, at + 1)[0] is not None
+            )  # fmt: skip
+            out.append(Token("op", "-", True) if signed else token)
+            end = at + 1
+        elif [t.text for t in [*out[-2:], *tokens[end : end + 1]]] == [str(value), "(", ")"]:
+            out.pop()  # 9 (nine)
+            end += 1
+        elif value.denominator == 1:
+            out.append(Token("num", str(value), token.space))
         else:
-            said = [token.text for token in out[-2:]] == [str(value), "("]
-            if said and end < len(tokens) and tokens[end].text == ")":  # 9 (nine)
-                out.pop()
-                end += 1
-            else:
-                out += _spelled(value, tokens[at].space)
-            at = end
+            top, bottom = (Token("num", str(part)) for part in value.as_integer_ratio())
+            out += [Token("open", "(", token.space), top, Token("op", "/"), bottom]
+            out.append(Token("close", ")"))
+        at = end
     return out
-
-
-def _spelled(value: Fraction, space: bool) -> list[Token]:
-    if value.denominator == 1:
-        return [Token("num", str(value.numerator), space)]
-    top, bottom = Token("num", str(value.numerator)), Token("num", str(value.denominator))
-    return [Token("open", "(", space), top, Token("op", "/"), bottom, Token("close", ")")]
 
 
 def _read_number(tokens: list[Token], at: int) -> tuple[Fraction | None, int]:
     """The number that begins at a token with at least one number word, and where it ends."""
-    start, total, part = at, Fraction(0), Fraction(0)
-    last, spoken = "", False
-    first = tokens[at]
+    total, part, last = Fraction(0), Fraction(0), ""
+    start, first = at, tokens[at]
     if first.kind == "num" and "." not in first.text[-1:] and len(first.text) < 20:
         part, last, at = Fraction(first.text), "digits", at + 1
     elif _lower(first) in ("a", "an") and at + 1 < len(tokens):
-        unit = _singular(_lower(tokens[at + 1]))
-        if unit not in _PARTS and unit not in _SCALES and unit != "hundred":
+        if _singular(_lower(tokens[at + 1])) not in {*_PARTS, *_SCALES, "hundred"}:
             return None, at
         part, last, at = Fraction(1), "digits", at + 1
+    begin = at
     while at < len(tokens):
         word = _lower(tokens[at])
-        joint = word == "and" and last in ("hundred", "scale") and at + 1 < len(tokens)
-        if joint and _lower(tokens[at + 1]) in _NUMERALS:
+        follows = _lower(tokens[at + 1]) if at + 1 < len(tokens) else ""
+        if word == "and" and last in ("hundred", "scale") and follows in NUMERALS:
             at += 1
             continue
         if word in _ONES and last in ("", "tens", "hundred", "scale"):
@@ -142,8 +102,8 @@ def _read_number(tokens: list[Token], at: int) -> tuple[Fraction | None, int]:
             return (total + part) / _PARTS[_singular(word)], at + 1
         else:
             break
-        spoken, at = True, at + 1
-    return (total + part, at) if spoken else (None, start)
+        at += 1
+    return (total + part, at) if at > begin else (None, start)
 
 
 def _compared(tokens: list[Token]) -> list[Token]:
@@ -152,7 +112,7 @@ def _compared(tokens: list[Token]) -> list[Token]:
         if tokens[at - 1].kind != "letter" or tokens[at].kind != "word":
             continue
         end = at
-        while end < len(tokens) and tokens[end].kind in _WORDY:
+        while end < len(tokens) and tokens[end].kind in ("word", "sep"):
             end += 1
         phrase = " ".join(map(_lower, tokens[at:end])).removeprefix("is ").removeprefix("must be ")
         if phrase in _COMPARISONS and end < len(tokens):
@@ -162,17 +122,16 @@ def _compared(tokens: list[Token]) -> list[Token]:
 
 def without_label(tokens: list[Token]) -> list[Token]:
     """Without a leading "the answer is", "Answer:" or "all integers" before mathematics."""
-    start = 0
-    while start < len(tokens) and _may_stand(tokens[start], _BEFORE):
-        start += 1
-    if start and start < len(tokens) and tokens[start].text == ":":
-        start += 1
-    if not start or start == len(tokens) or _lower(tokens[start - 1]) in _SHADES:
+    end = len(tokens)
+    start = next((at for at in range(end) if not _may_stand(tokens[at], _BEFORE)), end)
+    label, rest = [_lower(token) for token in tokens[:start]], tokens[start:]
+    if label and rest and rest[0].text == ":":
+        label, rest = [*label, ":"], rest[1:]
+    if not label or not rest or label[-1] in _SHADES:
         return tokens
-    if _lower(tokens[start - 1]) == "of" and _lower(tokens[max(start - 2, 0)]) not in _AMOUNTS:
+    if label[-1] == "of" and not _AMOUNTS.intersection(label[-2:-1]):
         return tokens  # the square root of 9
-    rest = tokens[start:]
-    if rest[0].kind == "word" or not any(t.kind not in ("word", "sep", "letter") for t in rest):
+    if rest[0].kind == "word" or all(token.kind in ("word", "sep", "letter") for token in rest):
         return tokens  # words all the way: a text
     return rest
 
@@ -224,42 +183,36 @@ def without_remarks(tokens: list[Token]) -> tuple[list[Token], frozenset[str]]:
     if start is not None and _is_remark(tokens[start:], tokens[:start]):
         rest, end = tokens[start:], start
         if {_lower(token) for token in rest} & _WHOLE or _declares_whole(rest):
-            names |= {token.text for token in rest if token.kind == "letter"}
+            names |= _letters(rest)
         if tokens[end - 1].text in ("(", ",") and end > 1:
             end -= 1
         tokens = tokens[:end]
-    while True:
-        declared = _declaration(tokens)
-        if declared is None:
-            return tokens, frozenset(names)
+    while declared := _declaration(tokens):
         name, end = declared
-        names |= {name} if _declares_whole(tokens[end:]) else set()
+        if _declares_whole(tokens[end:]):
+            names.add(name)
         tokens = tokens[:end]
+    return tokens, frozenset(names)
 
 
 def _opens(tokens: list[Token], at: int) -> bool:
-    token = tokens[at]
-    if (token.kind == "word" and token.text.lower() in _OPENERS) or token.text == "forall":
-        return True
-    if token.kind == "letter" and tokens[at - 1].text == ",":  # , k integer
-        rest = tokens[at + 1 :]
-        return bool(rest) and all(t.kind == "word" and _lower(t) in _REMARK for t in rest)
-    return False
+    token, rest = tokens[at], tokens[at + 1 :]
+    if token.kind != "letter" or tokens[at - 1].text != ",":
+        return token.text == "forall" or (token.kind == "word" and _lower(token) in _OPENERS)
+    return bool(rest) and all(t.kind == "word" and _lower(t) in _REMARK for t in rest)
 
 
 def _is_remark(rest: list[Token], answer: list[Token]) -> bool:
     """Whether what begins with an opener says only what a name of the answer stands for."""
-    bound = {token.text for token in answer if token.kind == "letter"}
-    signs = {"<", ">", "le", "ge", "in"}
-    depth = 0
-    for at, token in enumerate(rest):
-        depth += (token.kind == "open") - (token.kind == "close")
+    bound = bool(_letters(answer) & _letters(rest))
+    related = False
+    for token, depth in zip(rest, depths(rest), strict=True):
+        related = related or (token.kind == "rel" and token.text in ("<", ">", "le", "ge", "in"))
         if token.kind == "word" and token.text.lower() not in _REMARK:
             return False
         if token.kind == "sep" or token.text in ("=", "pm", ",", "ne", "?"):
             return False
-        relation = any(t.kind == "rel" and t.text in signs for t in rest[:at])
-        if token.kind == "num" and depth <= 0 and not (relation and bound & _letters(rest)):
+        if token.kind == "num" and depth <= 0 and not (related and bound):
             return False
     return True
 
@@ -270,37 +223,31 @@ def _letters(tokens: list[Token]) -> set[str]:
 
 def _declares_whole(tokens: list[Token]) -> bool:
     texts = [token.text for token in tokens]
-    return any(texts[i : i + 2] == ["mathbb", "{"] for i in range(len(texts))) and not (
-        {"R", "C", "Q"} & set(texts)
-    )
+    return ("mathbb", "{") in itertools.pairwise(texts) and not {"R", "C", "Q"} & set(texts)
 
 
 def _declaration(tokens: list[Token]) -> tuple[str, int] | None:
     r"""(k, where it begins) of a trailing ", k \in \mathbb{Z}", with or without brackets."""
-    end = len(tokens) - (bool(tokens) and tokens[-1].text == ")")
-    texts = [token.text for token in tokens[:end]]
-    at = next((i for i in range(len(texts) - 1, 0, -1) if texts[i] == "in"), 0)
+    at = max((at for at, token in enumerate(tokens) if token.text == "in"), default=0)
+    end = len(tokens) - (at > 0 and tokens[-1].text == ")")
+    texts = [token.text for token in tokens[:end]] if at else []
     if at < 2 or tokens[at - 1].kind != "letter" or texts[at + 1 : at + 3] != ["mathbb", "{"]:
         return None
-    if matching(tokens, at + 2) != at + 4:
-        return None
-    tail = texts[at + 5 :]
-    if not set(tail) <= {"^", "_", "{", "}", "+", "*", ">", "ge", "0"}:
-        return None
+    positive = set(texts[at + 5 :]) <= {"^", "_", "{", "}", "+", "*", ">", "ge", "0"}
     before = texts[at - 2]
-    if before == "{" or before == "\\{" or (before == "(" and end == len(tokens)):
+    member = before in ("{", "\\{") or (before == "(" and end == len(tokens))
+    if matching(tokens, at + 2) != at + 4 or not positive or member:
         return None
     return texts[at - 1], at - 2 if before in (",", "(", ";") else at - 1
 
 
 def plain_text(spelling: str) -> str:
     """The words that make a text: without case, punctuation, articles and "the function is"."""
-    words = "".join(c if c.isalnum() else " " for c in spelling).split()
-    lower = [word.lower() for word in words if word.lower() != "and"]
+    lower = [word for word in map(str.lower, _WORD.findall(spelling)) if word != "and"]
     text = " ".join(lower)
-    if text in _PHRASES:
-        return _PHRASES[text]
-    own = [word for word in lower if word not in _SMALL and word not in _FILLERS]
+    if text == "dne":
+        return "does not exist"
+    own = [word for word in lower if word not in _FILLERS]
     return " ".join(own) or text
 
 
