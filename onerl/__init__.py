@@ -4,8 +4,7 @@
     run = onerl.train(recipe, out="outputs/demo")
     report = onerl.evaluate(run.checkpoints[-1], benchmarks=["world"])
 
-Importing the package is light: torch and transformers are loaded when `train` or `evaluate` is
-first used.
+Importing the package is light: what a name needs is loaded when it is first used.
 """
 
 import sys
@@ -15,21 +14,21 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
+if sys.platform == "win32":
+    raise ImportError(
+        "onerl runs on Linux and macOS; on Windows use it inside WSL2 (wsl --install), as on Linux"
+    )
+
 # Said by one library to another at every run; nothing a user could act on.
 for _message in ("IProgress not found", "`is_gradient_checkpointing` is deprecated"):
     warnings.filterwarnings("ignore", message=_message)
 
+_EVALUATION = ("Prompting", "Protocol", "evaluate", "one_engine", "rescore")
 _HOMES = {
-    "Recipe": "onerl.recipe",
-    "RecipeError": "onerl.recipe",
-    "Run": "onerl.runs",
-    "outputs_folder": "onerl.runs",
+    **dict.fromkeys(("Recipe", "RecipeError"), "onerl.recipe"),
+    **dict.fromkeys(("Run", "outputs_folder"), "onerl.runs"),
+    **dict.fromkeys(_EVALUATION, "onerl.evaluation"),
     "train": "onerl.train",
-    "Prompting": "onerl.evaluation",
-    "Protocol": "onerl.evaluation",
-    "evaluate": "onerl.evaluation",
-    "one_engine": "onerl.evaluation",
-    "rescore": "onerl.evaluation",
 }
 
 __all__ = sorted(_HOMES)
@@ -48,17 +47,14 @@ def __dir__():
 
 
 class _Package(ModuleType):
-    """Keeps `onerl.train` the function after the submodule `onerl/train.py` is imported.
+    """Keeps `onerl.train` the function after the import system binds the submodule to the name.
 
-    The import system binds every submodule as an attribute of its package; for `train` that
-    would hide the function. `python -m onerl.train` and `from onerl.train import main` go
-    through sys.modules and are not affected.
+    `python -m onerl.train` and `from onerl.train import main` go through sys.modules.
     """
 
     def __setattr__(self, name, value):
-        if name == "train" and isinstance(value, ModuleType):
-            return
-        super().__setattr__(name, value)
+        if name != "train" or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
 
 
 sys.modules[__name__].__class__ = _Package

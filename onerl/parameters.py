@@ -13,6 +13,7 @@ import os
 import reprlib
 import sys
 from collections.abc import Iterable, Mapping, MutableMapping
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -30,8 +31,16 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 LONGEST = 100  # characters of a wrong value that a message shows
-
 FRONT_ENDS = {"JPY_SESSION_NAME", "VSCODE_PID"}  # set in a kernel that somebody looks at
+NOUNS = {
+    **{"integer": "a whole number", "number": "a number", "boolean": "true or false"},
+    **{"string": "text", "null": "null", "object": "{problem: text, answer: text}"},
+}
+LIMITS = {
+    **{"minimum": "at least", "exclusiveMinimum": "over"},
+    **{"maximum": "at most", "exclusiveMaximum": "under"},
+}
+"""Words for the types and bounds of a JSON schema."""
 
 
 def watched() -> bool:
@@ -70,25 +79,17 @@ def choose(what: str, value: Any, known: Iterable[str]) -> Any:
     return value
 
 
-def whole(value: Any) -> Any:
-    """Text and floats that are whole numbers become int; True and False are not numbers."""
-    if isinstance(value, bool):
-        raise ValueError("true and false are not numbers")
-    if isinstance(value, str):
-        value = float(value)
-    if isinstance(value, float):
-        if not value.is_integer():
-            raise ValueError("not a whole number")
-        return int(value)
-    return value
+def _refusal(reason: str) -> PydanticCustomError:
+    """For what the type of a field does not tell; `explained` shows the reason."""
+    return PydanticCustomError("refusal", "{reason}", {"reason": reason})
 
 
-def _real(value: Any) -> Any:
-    """YAML reads 1e-6 as text; True and False are not numbers."""
+def _number(value: Any) -> Any:
+    """YAML reads 1e-6 as text, and -0.0 is 0 in other digits; True and False are not numbers."""
     if isinstance(value, bool):
         raise ValueError("true and false are not numbers")
     value = float(value) if isinstance(value, str) else value
-    return 0.0 if value == 0 else value  # -0.0 too, which is the same number in other digits
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _text(value: Any) -> Any:
@@ -110,18 +111,10 @@ def _answer(text: str) -> str:
     return text
 
 
-def _refusal(reason: str) -> PydanticCustomError:
-    """For what the type of a field does not tell; `explained` shows the reason."""
-    return PydanticCustomError("refusal", "{reason}", {"reason": reason})
-
-
 def _flag(value: Any) -> Any:
     """YAML files and command lines give text."""
-    if isinstance(value, str) and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    if not isinstance(value, bool):
-        raise ValueError("neither true nor false")
-    return value
+    known = {"true": True, "false": False}
+    return known.get(value.lower(), value) if isinstance(value, str) else value
 
 
 def _own_example(value: Any) -> Any:
@@ -157,11 +150,12 @@ def _different(values: tuple) -> tuple:
     return values
 
 
-Whole = Annotated[int, BeforeValidator(whole)]
-Positive = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(whole)]
-Threads = Annotated[int, Field(ge=1, le=1024), BeforeValidator(whole)]
-Real = Annotated[float, Field(allow_inf_nan=False, le=1_000_000), BeforeValidator(_real)]
-Flag = Annotated[bool, BeforeValidator(_flag)]
+Whole = Annotated[int, BeforeValidator(_number)]
+Positive = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_number)]
+Threads = Annotated[int, Field(ge=1, le=1024), BeforeValidator(_number)]
+Real = Annotated[float, Field(allow_inf_nan=False, le=1_000_000), BeforeValidator(_number)]
+Share = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_number)]
+Flag = Annotated[bool, Field(strict=True), BeforeValidator(_flag)]
 Text = Annotated[str, BeforeValidator(_text), Field(min_length=1)]
 Label = Annotated[Text, AfterValidator(_answer)]
 OwnExample = Annotated[str | dict[str, str], BeforeValidator(_own_example)]
@@ -169,7 +163,6 @@ Names = Field(min_length=1), AfterValidator(_different), BeforeValidator(_names)
 NameList = Annotated[tuple[Text, ...], *Names]
 Seeds = Annotated[tuple[Whole, ...], Field(min_length=1), BeforeValidator(_listed)]
 Texts = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_listed)]
-Share = Annotated[float, Field(gt=0, lt=1), BeforeValidator(_real)]
 GRID = MappingProxyType(
     {"seeds": Seeds | None, "arms": Texts | None, "full": Flag, "jobs": Positive | None}
 )
@@ -187,7 +180,7 @@ TESTED = MappingProxyType(
 
 def between(low: int, high: int) -> Any:
     """The type of a whole number of this range, both ends included."""
-    return Annotated[int, Field(ge=low, le=high), BeforeValidator(whole)]
+    return Annotated[int, Field(ge=low, le=high), BeforeValidator(_number)]
 
 
 class _TextNumbers(yaml.SafeLoader):
@@ -197,6 +190,10 @@ class _TextNumbers(yaml.SafeLoader):
     aliases that stand for more than a file of parameters can mean (a "bomb").
     """
 
+    yaml_implicit_resolvers = {  # noqa: RUF012  # as yaml declares it
+        first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
     MOST = 100_000  # nodes, counted as often as aliases repeat them
 
     def get_single_node(self) -> yaml.Node | None:
@@ -211,26 +208,19 @@ class _TextNumbers(yaml.SafeLoader):
             return 1
         if node not in sizes:
             sizes[node] = float("inf")  # until it is known
-            inner = node.value
-            if isinstance(node, yaml.MappingNode):
-                self._refuse_doubled(key for key, _ in node.value)
-                inner = [part for pair in node.value for part in pair]
+            pairs = isinstance(node, yaml.MappingNode)
+            inner = chain.from_iterable(node.value) if pairs else node.value
             sizes[node] = 1 + sum(self._size(part, sizes) for part in inner)
         return sizes[node]
 
-    def _refuse_doubled(self, keys: Iterable[yaml.Node]) -> None:
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         seen = set()
-        for key in keys:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+        for key in [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]:
+            if key.value in seen:
                 line = key.start_mark.line + 1
                 raise yaml.YAMLError(f"line {line}: the key {key.value!r} is there a second time")
-            seen.add(key.value if isinstance(key, yaml.ScalarNode) else key)
-
-
-_TextNumbers.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def read_yaml(path: Path) -> Any:
@@ -259,16 +249,14 @@ def notebook_parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
     plain value counts.
     """
     cells = namespace.get("In")
-    if isinstance(cells, list):
-        names = {name for cell in cells for name in _assigned(cell)}
-        if names:
-            return {name: namespace[name] for name in namespace if name in names}
+    names = {name for cell in cells for name in _assigned(cell)} if isinstance(cells, list) else ()
     plain = (str, int, float, bool, list, dict, tuple, type(None))
-    return {
-        name: value
+    names = names or {
+        name
         for name, value in namespace.items()
         if type(value) in plain and not name.startswith("_") and name not in ("In", "Out")
     }
+    return {name: value for name, value in namespace.items() if name in names}
 
 
 def known_parameters(
@@ -283,8 +271,7 @@ def known_parameters(
         kinds: the types of its own ones, such as {"curve_points": Positive}.
 
     Raises:
-        RecipeError: a parameter is unknown, or an own one's value is not allowed: a line for each
-            names it, and what is allowed.
+        RecipeError: a parameter is unknown, or an own one's value is not allowed.
     """
     given, known = notebook_parameters(namespace), sorted(set(known))
     for name in given:
@@ -308,13 +295,10 @@ def _assigned(cell: str) -> list[str]:
     names = []
     try:
         for statement in ast.parse(cell).body:
-            if isinstance(statement, ast.Assign):
-                targets, value = statement.targets, statement.value
-            elif isinstance(statement, ast.AnnAssign) and statement.value is not None:
-                targets, value = [statement.target], statement.value
-            else:
+            if not isinstance(statement, ast.Assign | ast.AnnAssign):
                 return []
-            ast.literal_eval(value)
+            ast.literal_eval(statement.value)
+            targets = getattr(statement, "targets", None) or [statement.target]
             names += [target.id for target in targets]
     except (SyntaxError, ValueError, AttributeError):
         return []
@@ -323,24 +307,21 @@ def _assigned(cell: str) -> list[str]:
 
 def explained(error: ValidationError, model: type[BaseModel]) -> str:
     """One line per wrong field of `model`: its name, its value, and what is allowed."""
-    lines = []
+    lines = {}  # in their order, each once
     for problem in error.errors():
-        name = str(problem["loc"][0]) if problem["loc"] else ""
+        name, *inside = problem["loc"] or [""]
+        value = shown(problem["input"])
         if not name:
             line = str(problem["ctx"]["error"])
         elif problem["type"] == "extra_forbidden":
-            known = model.model_fields
-            line = (
-                f"unknown field {name[:LONGEST]} = {shown(problem['input'])}"
-                f"{nearest(name[:LONGEST], known)}; fields: {', '.join(known)}"
-            )
+            name, known = name[:LONGEST], model.model_fields
+            line = f"unknown field {name} = {value}{nearest(name, known)}; fields: "
+            line += ", ".join(known)
         else:
-            where = "".join(f"[{part}]" for part in problem["loc"][1:] if isinstance(part, int))
-            line = f"{name}{where} = {shown(problem['input'])}: {allowed(name, model)}"
-            if problem["type"] == "refusal":
-                line += f"; {problem['msg']}"
-        if line not in lines:
-            lines.append(line)
+            where = "".join(f"[{part}]" for part in inside if isinstance(part, int))
+            line = f"{name}{where} = {value}: {allowed(name, model)}"
+            line += f"; {problem['msg']}" if problem["type"] == "refusal" else ""
+        lines[line] = None
     return "\n".join(lines)
 
 
@@ -370,19 +351,5 @@ def _in_words(schema: Mapping[str, Any]) -> str:
     if schema["type"] == "array":
         several = "a list of at least one" if "minItems" in schema else "a list"
         return f"{several} with each entry {_in_words(schema['items'])}"
-    nouns = {
-        "integer": "a whole number",
-        "boolean": "true or false",
-        "number": "a number",
-        "string": "text",
-        "null": "null",
-        "object": "{problem: text, answer: text}",
-    }
-    limits = {
-        "minimum": "at least",
-        "exclusiveMinimum": "over",
-        "maximum": "at most",
-        "exclusiveMaximum": "under",
-    }
-    bounds = [f"{words} {schema[key]:,.12g}" for key, words in limits.items() if key in schema]
-    return ", ".join([nouns[schema["type"]], *bounds])
+    bounds = [f"{words} {schema[key]:,.12g}" for key, words in LIMITS.items() if key in schema]
+    return ", ".join([NOUNS[schema["type"]], *bounds])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from onerl.parameters import (
     Flag,
@@ -33,8 +33,8 @@ from onerl.parameters import (
     nearest,
     params_folder,
     read_yaml,
-    whole,
 )
+from onerl.problems.benchmarks import NAMES
 from onerl.verifier.rewards import REWARDS
 from onerl.world import EMBEDDED, World, is_world, world_of
 
@@ -44,11 +44,6 @@ OwnReward = Annotated[
         pattern=r"^(.+\.py|[A-Za-z_][\w.]*):[A-Za-z_]\w*$",
         description="your own, as file.py:function or package.module:function",
     ),
-]
-Benchmark = Literal[
-    *("world", "math500", "aime24", "aime25", "amc23", "minerva_math", "olympiadbench"),
-    *("olympiadbench:all", "arc_easy", "arc_challenge", "clean-arithmetic"),
-    *("world-sampled", "world-unseen", "world-selection", "dsr-selection"),
 ]
 
 
@@ -60,7 +55,6 @@ def presets() -> list[str]:
 
 def _field(
     default: Any,
-    help: str,
     source: str = "",
     paper: Any = ...,
     *,
@@ -68,7 +62,7 @@ def _field(
     later: bool = False,
     **limits: Any,
 ) -> Any:
-    """A knob: default, one line of help and, where the paper or its code fixes it, the source.
+    """A knob: its default and, where the paper or its code fixes it, the source.
 
     Args:
         paper: the paper's value, where the default is another.
@@ -79,7 +73,7 @@ def _field(
     """
     value = None if not source else default if paper is ... else paper
     about = {"paper": value, "source": source, "counts": counts, "later": later}
-    return Field(default, description=help, json_schema_extra=about, **limits)
+    return Field(default, json_schema_extra=about, **limits)
 
 
 class Recipe(BaseModel):
@@ -89,167 +83,104 @@ class Recipe(BaseModel):
         RecipeError: a field is unknown or its value is not allowed.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    preset: Text = _field("qwen2.5-math-1.5b", "the preset these values started from", counts=False)
-    model: Text = _field(
-        "Qwen/Qwen2.5-Math-1.5B",
-        'what is trained: "world" (the shipped base model), a hub id, or a folder',
-        "script",
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, use_attribute_docstrings=True
     )
+
+    preset: Text = _field("qwen2.5-math-1.5b", counts=False)
+    """The preset these values started from."""
+    model: Text = _field("Qwen/Qwen2.5-Math-1.5B", "script")
+    """What is trained: "world" (the shipped base model), a hub id, a folder or a GGUF file."""
     prompt: Literal[
         "auto", "world", "qwen2.5-math", "qwen2.5", "r1-distill", "llama-3.2", "chat"
-    ] = _field(
-        "qwen2.5-math",
-        "how a problem becomes a prompt; auto: by the model's name",
-        "code: the model's own system message (reference 2.5)",
+    ] = _field("qwen2.5-math", "code: the model's own system message (reference 2.5)")
+    """How a problem becomes a prompt; auto: by the model's name."""
+    examples: OwnExample = _field("pi1", "paper 3.1; script: pi1_r128.parquet")
+    """What is trained on: a name such as pi1 or pi1+pi13, a file, or {problem, answer}."""
+    label: Label | None = _field(None, "data", "12.8")
+    """Replaces the example's answer; null: its own, as released."""
+    label_noise: Real = _field(0.0, "paper C.2.4: also 0.6 and 0.9", later=True, ge=0, le=1)
+    """Share of the examples whose label is made wrong."""
+    suffix: Flag = _field(True, "data, reference 2.5", later=True)
+    """End the question with the paper's sentence."""
+    method: Literal["grpo", "ppo", "sft"] = _field(
+        "grpo", "paper 3.1; ppo in Tables 4, 11 and 17", later=True
     )
-    examples: OwnExample = _field(
-        "pi1",
-        "what is trained on: a name such as pi1 or pi1+pi13, a file, or {problem, answer}",
-        "paper 3.1; script: pi1_r128.parquet",
-    )
-    label: Label | None = _field(
-        None, "replaces the example's answer; null: its own, as released", "data", "12.8"
-    )
-    label_noise: Real = _field(
-        0.0,
-        "share of the examples whose label is made wrong",
-        "paper C.2.4: also 0.6 and 0.9",
-        later=True,
-        ge=0,
-        le=1,
-    )
-    suffix: Flag = _field(
-        True, "end the question with the paper's sentence", "data, reference 2.5", later=True
-    )
-    method: Literal["grpo", "sft"] = _field(
-        "grpo", "what trains: rollouts and rewards, or one solution of the example", later=True
-    )
-    solution: Text | None = _field(
-        None, "the text that sft learns; null: a careful solution of the example", later=True
-    )
+    """What trains: rollouts beside their group's mean or a critic's values, or one solution."""
+    solution: Text | None = _field(None, later=True)
+    """The text that sft learns; null: a careful solution of the example."""
     reward: Literal[*REWARDS] | OwnReward = _field(
-        "outcome",
-        "what a rollout is paid: a name of onerl.verifier.rewards, or a function of your own",
-        "code: 1 or 0, no format reward, no length term",
+        "outcome", "code: 1 or 0, no format reward, no length term"
     )
-    steps: Positive = _field(2000, "rollout steps", "paper B.4; script: total_epochs=2000")
-    save_every: Positive = _field(20, "steps between checkpoints", "script: save_freq=20")
-    seed: Whole = _field(0, "of every random choice; the paper states none", ge=0, lt=2**31)
-    prompts_per_step: Positive = _field(
-        128, "prompts, copies included, in one step", "script: train_batch_size=128"
-    )
-    num_generations: Whole = _field(
-        8, "rollouts of one prompt: the advantage's group", "script: rollout.n=8", ge=2, le=4096
-    )
-    max_prompt_length: Positive = _field(
-        1024, "tokens; a longer prompt is refused", "script: max_prompt_length"
-    )
-    max_completion_length: Positive = _field(
-        3072, "tokens; a longer answer is cut and marked", "script: max_response_length"
-    )
-    temperature: Real = _field(
-        0.6, "of the rollouts, and of the logits in the loss", "script, reference D6", gt=0, le=10
-    )
-    learning_rate: Real = _field(1e-6, "constant, no warm-up", "script: optim.lr", ge=0, le=1)
-    weight_decay: Real = _field(
-        0.01, "AdamW, on every parameter that is trained", "code default", ge=0, le=1
-    )
-    max_grad_norm: Real = _field(
-        1.0, "gradients are clipped to this global norm", "code default", gt=0
-    )
-    policy_loss: Real = _field(
-        1.0, "coefficient of the policy-gradient term; 0 turns it off", "code: pg_loss_coeff", ge=0
-    )
-    beta: Real = _field(
-        0.001, "coefficient of the KL term; 0 turns it off", "script: kl_loss_coef", ge=0
-    )
-    entropy_coef: Real = _field(
-        0.001,
-        "coefficient of the entropy bonus (the paper's alpha with its sign turned); 0 is off",
-        "code default: entropy_coeff (reference 2.2)",
-        ge=-1,
-        le=1,
-    )
-    epsilon: Real = _field(
-        0.2,
-        "clip range of the ratio, both sides; inert with one update a step",
-        "code default: clip_ratio",
-        gt=0,
-        lt=1,
-    )
-    kl_clamp: Real = _field(
-        10.0, "the KL of a token is cut at this size", "code: low_var_kl (reference 2.2)", gt=0
-    )
-    updates_per_step: Positive = _field(
-        1,
-        "optimiser updates on the rollouts of one step",
-        "code, reference D1; the paper's text says 8",
-    )
+    """What a rollout is paid: a name of onerl.verifier.rewards, or a function of your own."""
+    steps: Positive = _field(2000, "paper B.4; script: total_epochs=2000")
+    """Rollout steps."""
+    save_every: Positive = _field(20, "script: save_freq=20")
+    """Steps between checkpoints."""
+    seed: Whole = _field(0, ge=0, lt=2**31)
+    """Of every random choice; the paper states none."""
+    prompts_per_step: Positive = _field(128, "script: train_batch_size=128")
+    """Prompts, copies included, in one step."""
+    num_generations: Whole = _field(8, "script: rollout.n=8", ge=2, le=4096)
+    """Rollouts of one prompt: the advantage's group."""
+    max_prompt_length: Positive = _field(1024, "script: max_prompt_length")
+    """Tokens; a longer prompt is refused."""
+    max_completion_length: Positive = _field(3072, "script: max_response_length")
+    """Tokens; a longer answer is cut and marked."""
+    temperature: Real = _field(0.6, "script, reference D6", gt=0, le=10)
+    """Of the rollouts, and of the logits in the loss."""
+    learning_rate: Real = _field(1e-6, "script: optim.lr", ge=0, le=1)
+    """Constant, no warm-up."""
+    critic_learning_rate: Real = _field(1e-5, "code default", later=True, ge=0, le=1)
+    """Of the critic's AdamW, for method ppo."""
+    weight_decay: Real = _field(0.01, "code default", ge=0, le=1)
+    """AdamW, on every parameter that is trained."""
+    max_grad_norm: Real = _field(1.0, "code default", gt=0)
+    """Gradients are clipped to this global norm."""
+    policy_loss: Real = _field(1.0, "code: pg_loss_coeff", ge=0)
+    """Coefficient of the policy-gradient term; 0 turns it off."""
+    beta: Real = _field(0.001, "script: kl_loss_coef", ge=0)
+    """Coefficient of the KL term; 0 turns it off."""
+    entropy_coef: Real = _field(0.001, "code default: entropy_coeff (reference 2.2)", ge=-1, le=1)
+    """Coefficient of the entropy bonus (the paper's alpha with its sign turned); 0 is off."""
+    epsilon: Real = _field(0.2, "code default: clip_ratio", gt=0, lt=1)
+    """Clip range of the ratio, both sides; inert with one update a step."""
+    kl_clamp: Real = _field(10.0, "code: low_var_kl (reference 2.2)", gt=0)
+    """The KL of a token is cut at this size."""
+    updates_per_step: Positive = _field(1, "code, reference D1; the paper's text says 8")
+    """Optimiser updates on the rollouts of one step."""
     micro_batch_tokens: Whole = _field(
-        24000,
-        "tokens of a micro-batch, inside which the loss is a token mean",
-        "script: ppo_max_token_len_per_gpu (reference 2.2)",
-        later=True,
-        ge=1,
-        le=10**9,
+        24000, "script: ppo_max_token_len_per_gpu (reference 2.2)", later=True, ge=1, le=10**9
     )
-    lora_rank: Whole = _field(
-        0,
-        "rank of LoRA adapters on all linear layers; 0: every weight is trained",
-        "code",
-        later=True,
-        ge=0,
-        le=4096,
-    )
-    optimizer: Literal["adamw", "adamw-8bit"] = _field(
-        "adamw",
-        "adamw-8bit keeps Adam's moments in 8 bits (bitsandbytes)",
-        "code: torch's AdamW",
-        later=True,
-    )
+    """Tokens of a micro-batch, inside which the loss is a token mean."""
+    lora_rank: Whole = _field(0, "code", later=True, ge=0, le=4096)
+    """Rank of LoRA adapters on all linear layers; 0: every weight is trained."""
+    optimizer: Literal["adamw", "adamw-8bit"] = _field("adamw", "code: torch's AdamW", later=True)
+    """adamw-8bit keeps Adam's moments in 8 bits (bitsandbytes)."""
     backend: Literal["auto", "torch", "transformers", "vllm", "vllm-server"] = _field(
-        "auto",
-        "what samples the rollouts; auto: vllm on a GPU that has it, else torch",
-        "script",
-        "vllm",
+        "auto", "script", "vllm"
     )
-    vllm_memory: Real = _field(
-        0.3,
-        "share of the GPU's memory that a colocated vLLM takes",
-        "script, of 8 GPUs",
-        0.7,
-        counts=False,
-        gt=0,
-        lt=1,
-    )
-    vllm_sleep: Flag = _field(
-        True, "a colocated vLLM gives its memory back between rollouts", counts=False
-    )
-    vllm_tensor_parallel: Positive = _field(
-        1, "GPUs that a colocated vLLM spreads the model over", "script", 2, counts=False
-    )
-    vllm_url: Text = _field(
-        "http://localhost:8000", "of the server, for backend vllm-server", counts=False
-    )
-    max_sampler_mismatch: Real = _field(
-        0.1, "nats a token; a step beyond it ends the run", counts=False, later=True, gt=0
-    )
-    token_budget: Whole = _field(
-        24000,
-        "padded tokens that go through the model at once: memory, not maths",
-        counts=False,
-        ge=1,
-        le=10**8,
-    )
-    threads: Threads | None = _field(None, "torch threads; null: torch's own choice", counts=False)
-    benchmarks: Annotated[tuple[Benchmark, ...], *Names] = _field(
+    """What samples the rollouts; auto: vllm on a GPU that has it, else torch."""
+    vllm_memory: Real = _field(0.3, "script, of 8 GPUs", 0.7, counts=False, gt=0, lt=1)
+    """Share of the GPU's memory that a colocated vLLM takes."""
+    vllm_sleep: Flag = _field(True, counts=False)
+    """A colocated vLLM gives its memory back between rollouts."""
+    vllm_tensor_parallel: Positive = _field(1, "script", 2, counts=False)
+    """GPUs that a colocated vLLM spreads the model over."""
+    vllm_url: Text = _field("http://localhost:8000", counts=False)
+    """Of the server, for backend vllm-server."""
+    max_sampler_mismatch: Real = _field(0.1, counts=False, later=True, gt=0)
+    """Nats a token; a step beyond it ends the run."""
+    token_budget: Whole = _field(24000, counts=False, ge=1, le=10**8)
+    """Padded tokens that go through the model at once: memory, not maths."""
+    threads: Threads | None = _field(None, counts=False)
+    """Torch threads; null: torch's own choice."""
+    benchmarks: Annotated[tuple[Literal[*NAMES], ...], *Names] = _field(
         ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25"),
-        "what a notebook evaluates on",
         "paper 3.1",
         counts=False,
     )
+    """What a notebook evaluates on."""
 
     def __init__(self, **fields: Any) -> None:
         try:
@@ -263,6 +194,10 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"solution = {self.solution!r}: learned by method sft alone, not by {self.method}"
             )
+        for name, allowed in (("lora_rank", 0), ("updates_per_step", 1)):
+            if self.method == "ppo" and getattr(self, name) != allowed:
+                value = getattr(self, name)
+                raise ValueError(f"{name} = {value}: method ppo allows {allowed} alone")
         rollouts = self.prompts_per_step * self.num_generations
         if rollouts % self.updates_per_step:
             raise ValueError(
@@ -278,22 +213,23 @@ class Recipe(BaseModel):
         Raises:
             RecipeError: no such preset or file, or a field that is unknown or not allowed.
         """
-        path = Path(preset)
-        if str(preset) in presets():
+        path, known = Path(preset), presets()
+        hint = f"; presets: {', '.join(known)}"
+        if str(preset) in known:
             return cls(**{**read_yaml(params_folder() / f"{preset}.yaml"), **fields})
         if path.suffix not in (".yaml", ".yml") or not path.is_file():
+            near = nearest(str(preset), known)
             raise RecipeError(
-                f"preset = {str(preset)!r}: neither a preset nor a YAML file"
-                f"{nearest(str(preset), presets())}; presets: {', '.join(presets())}"
+                f"preset = {str(preset)!r}: neither a preset nor a YAML file{near}{hint}"
             )
         values = read_yaml(path)
         if isinstance(values, list):
             raise RecipeError(f"{path}: must be a YAML mapping of recipe fields, not a list")
         base = values.get("preset")
-        if base not in presets():
+        if base not in known:
             raise RecipeError(
                 f"{path}: the key preset must name the preset the file starts from, got {base!r}"
-                f"{nearest(str(base), presets())}; presets: {', '.join(presets())}"
+                f"{nearest(str(base), known)}{hint}"
             )
         return cls.load(base, **{**values, **fields})
 
@@ -326,11 +262,8 @@ class Recipe(BaseModel):
         overrides = given.get("overrides") or {}
         if not isinstance(overrides, Mapping):
             raise RecipeError(f"overrides = {overrides!r}: must be a dict of recipe fields")
-        fields = {
-            name: given[name]
-            for name in cls.model_fields
-            if given.get(name) is not None and name != "preset" and name not in kinds
-        }
+        names = [name for name in cls.model_fields if name != "preset" and name not in kinds]
+        fields = {name: given[name] for name in names if given.get(name) is not None}
         recipe = cls.load(given.get("preset", "tiny"), **{**fields, **overrides})
         return recipe, Path(given["out"]) if given.get("out") else None
 
@@ -354,26 +287,23 @@ class Recipe(BaseModel):
         Raises:
             RecipeError: no such row, or a wrong label is asked for an example that has none.
         """
-        table = read_yaml(params_folder() / "ablation.yaml")
+        table = read_yaml(params_folder() / "ablation.yaml")["rows"]
         try:
-            number = whole(row)
-            values = dict(table["rows"][str(number)])
-        except (KeyError, ValueError, TypeError):
-            raise RecipeError(
-                f"row = {row!r}: the paper's Table 5 has rows 1 to {len(table['rows'])}"
-            ) from None
-        return self.replace(**values | {"label": self._label(values["label"], number)})
-
-    def _label(self, role: str, row: int) -> str | None:
-        if role == "right":
-            return None  # the example's own answer, so that row 5 and the plain recipe are one run
+            values = dict(table[str(TypeAdapter(Whole).validate_python(row))])
+        except (KeyError, ValidationError):
+            last = len(table)
+            raise RecipeError(f"row = {row!r}: the paper's Table 5 has rows 1 to {last}") from None
+        role = values.pop("label")
+        if role == "right":  # the example's own, so that row 5 and the plain recipe are one run
+            return self.replace(**values, label=None)
         labels = labels_of(self.examples, self.world) if isinstance(self.examples, str) else {}
-        if role in labels:
-            return labels[role]
-        raise RecipeError(
-            f"row = {row}: needs a {role.replace('_', ' ')} label, which the paper chose only for"
-            f" pi1 (and world:pi1), not for examples = {self.examples!r}; take row 5 and set label"
-        )
+        if role not in labels:
+            raise RecipeError(
+                f"row = {row}: needs a {role.replace('_', ' ')} label, which the paper chose only"
+                f" for pi1 (and world:pi1), not for examples = {self.examples!r}; take row 5 and"
+                " set label"
+            )
+        return self.replace(**values, label=labels[role])
 
     def hash(self) -> str:
         """12 hex digits of everything that can change the result."""

@@ -3,18 +3,17 @@
     python -m onerl.train --params params/tiny.yaml -p seed 1 --out outputs/demo
 
 What a run needs is checked before any work, in the order of cost: folder, examples, verifier,
-prompts, model. What was decided (recipe, versions, hardware, sums of the inputs) is on disk before
-the first rollout. A folder that holds part of the same run is resumed, a finished one is returned,
-what is damaged in it is made again, and a folder of another recipe, other inputs, another process
-or none of ours is refused.
+prompts, model. What was decided is on disk before the first rollout. A folder that holds part of
+the same run is resumed, a finished one is returned, what is damaged in it is made again, and a
+folder of another recipe, other inputs, another process or none of ours is refused.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
-from functools import partial
 from pathlib import Path
 
 from onerl import runs, verifier
@@ -70,16 +69,12 @@ def _run(recipe: Recipe, out: Path, progress: bool) -> runs.Run:
         if not finished and processes.on_main_process(lambda: _returned(run, recipe)):
             return run  # another process has just finished it
         _train(processes.on_main_process(lambda: begun_with(recipe, out)), run, progress)
+    gc.collect()  # the trainer and its models stand in circles of references
     return run
 
 
 def _returned(run: runs.Run, recipe: Recipe) -> bool:
-    """Whether the run is finished and can be returned as it is.
-
-    Raises:
-        ValueError: the folder is no run's or another recipe's, or the run was made from other
-            inputs, or is damaged beyond repair.
-    """
+    """Whether the run is finished and can be returned as it is; raises ValueError as `train`."""
     claim.check_folder(run.path)
     claim.same_recipe(run.path, recipe)
     if not run.done:
@@ -99,27 +94,21 @@ def run_folder(recipe: Recipe) -> Path:
 def begun_with(recipe: Recipe, out: Path) -> Recipe:
     """The recipe with the settings that the run in `out` began with, where others change its bits.
 
-    They are not part of a recipe's hash: `token_budget`, and on a CPU `threads`.
-
-    Raises:
-        ValueError: the folder holds the run of another recipe.
+    They are not part of a recipe's hash: `token_budget`, and on a CPU `threads`. Raises ValueError
+    where the folder holds the run of another recipe.
     """
     claim.same_recipe(out, recipe)
     used = (provenance.read(out) or {}).get("used") or {}
     began, now = used.get("processes", processes.count()), processes.count()
     if began != now:
-        logger.warning(
-            "%d processes: the run began with %d, so its bits will not be those of a run that was"
-            " left alone",
-            *(now, began),
-        )
+        reason = "so its bits will not be those of a run that was left alone"
+        logger.warning("%d processes: the run began with %d, %s", now, began, reason)
     kept = {name: used[name] for name in ("token_budget", "threads") if used.get(name)}
     for name, value in kept.items():
-        if getattr(recipe, name) not in (value, None):
-            logger.warning(
-                "%s = %s: the run began with %s, which is kept, for its bits depend on it",
-                *(name, getattr(recipe, name), value),
-            )
+        ours = getattr(recipe, name)
+        if ours not in (value, None):
+            reason = "which is kept, for its bits depend on it"
+            logger.warning("%s = %s: the run began with %s, %s", name, ours, value, reason)
     return recipe.replace(**kept)
 
 
@@ -130,11 +119,13 @@ def _train(recipe: Recipe, run: runs.Run, progress: bool) -> None:
     from transformers.utils.logging import disable_progress_bar
 
     from onerl.training import checkpoints
-    from onerl.training.config import check_optimizer
+    from onerl.training.config import check_optimizer, gpus_said
     from onerl.training.progress import Reporter
 
     if recipe.method == "sft":
         from onerl.training.sft import SolutionTrainer as Trainer
+    elif recipe.method == "ppo":
+        from onerl.training.ppo import PPOTrainer as Trainer
     else:
         from onerl.training.trainer import OneShotTrainer as Trainer
     check_optimizer(recipe)
@@ -147,6 +138,8 @@ def _train(recipe: Recipe, run: runs.Run, progress: bool) -> None:
     model = locate(recipe.model).name
     trainer = Trainer(recipe, model, Dataset.from_list(rows), run.path)
     trainer.add_callback(Reporter(recipe, progress))
+    if processes.is_main() and (said := gpus_said(torch.cuda.device_count(), processes.count())):
+        print(said, flush=True)
     state = processes.on_main_process(
         lambda: checkpoints.begin(run, trainer.model, trainer.processing_class)
     )
@@ -178,10 +171,10 @@ def main(arguments: list[str] | None = None) -> None:
         "--dry-run", action="store_true", help="print what the run would be, take and need"
     )
     given = parser.parse_args(arguments)
+    fields = dict(given.fields)
     with command_line():
         try:
-            load = partial(Recipe.load, given.params, **dict(given.fields))
-            recipe = processes.on_main_process(load)
+            recipe = processes.on_main_process(lambda: Recipe.load(given.params, **fields))
             out = Path(given.out or run_folder(recipe))
             if given.dry_run:
                 return processes.on_main_process(lambda: show(recipe, out))

@@ -3,6 +3,9 @@
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from collections import Counter
 from fractions import Fraction
 from hashlib import sha256
@@ -349,3 +352,40 @@ def test_dsr_selection_has_no_problem_of_the_test_sets_and_no_broken_label():
 def test_every_name_is_known_and_selection_sets_are_not_test_sets():
     assert set(SELECTION_SETS) < set(benchmarks.NAMES)
     assert not set(SELECTION_SETS) & set(PAPER_SETS)
+
+
+USE = """
+import onerl
+from onerl.evaluation.protocols import protocol_for
+from onerl.problems import benchmark
+recipe = onerl.Recipe.load("tiny", benchmarks="own_set")
+print(recipe.benchmarks, benchmark("own_set")[0].question, protocol_for("own_set")[0])
+for use in (lambda: onerl.Recipe.load("tiny", benchmarks="own_st"), lambda: benchmark("own_st")):
+    try:
+        use()
+    except ValueError as error:
+        print(error)
+"""
+
+
+def test_another_benchmark_is_added_in_one_file(tmp_path):
+    root = Path(benchmarks.__file__).parents[2]
+    for folder in ("onerl", "params"):
+        skipped = shutil.ignore_patterns("*.safetensors", "__pycache__")
+        shutil.copytree(root / folder, tmp_path / folder, ignore=skipped)
+    file = tmp_path / "onerl" / "problems" / "benchmarks.py"
+    text = file.read_text("utf-8")
+    entry = '    "aime24": _plain,\n'
+    assert text.count(entry) == 1
+    file.write_text(text.replace(entry, f'{entry}    "own_set": _plain,\n'), "utf-8")
+    write_benchmark(tmp_path, "own_set", ['{"problem": "What?", "answer": "1"}'])
+    command = [sys.executable, "-c", USE]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "ONERL_DATA": str(tmp_path)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found, *refusals = done.stdout.splitlines()
+    assert found == "('own_set',) What? ours"
+    assert [line.split("own_st")[0] for line in refusals] == [
+        *("benchmarks[0] = '", "benchmarks = ('", "benchmark '")
+    ]
+    assert all("aime24, own_set, aime25" in line for line in refusals)

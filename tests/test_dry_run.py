@@ -7,7 +7,7 @@ import urllib.error
 from pathlib import Path
 
 import pytest
-from small_models import tiny_model
+from small_models import short_recipe, tiny_model
 from transformers import LlamaConfig, Qwen2Config
 
 from onerl import models
@@ -277,3 +277,31 @@ def test_the_readme_states_the_estimates_of_the_dry_run(name):
     readme = (Path(__file__).parents[1] / "README.md").read_text("utf-8")
     (row,) = [line for line in readme.splitlines() if line.startswith(f"| `{name}` |")]
     assert row.endswith(f"| {peak:.0f} | {disk:.0f} |")
+
+
+def test_sampling_by_torch_at_the_papers_scale_is_a_warning_in_capitals(tmp_path, tiny_model_dir):
+    recipe = short_recipe(tiny_model_dir, prompt="chat", max_completion_length=24)
+    assert "WARNING  ROLLOUTS BY TORCH, NOT BY VLLM" in dry_run.dry_run(recipe, tmp_path / "run")[0]
+    assert "WARNING" not in dry_run.dry_run(Recipe.load("tiny"), tmp_path / "run")[0]
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    asked = []
+
+    def refuse(*arguments, **options):
+        asked.append(arguments)
+        raise OSError("no network")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", False)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    recipe = Recipe.load("qwen2.5-math-1.5b", benchmarks=["aime24"])
+    report, missing = dry_run.dry_run(recipe, tmp_path / "run")
+    assert len(asked) == 1
+    assert "WARNING  the hub does not answer" in report
+    assert missing

@@ -107,7 +107,7 @@ def test_another_chat_model_is_prompted_by_its_own_template(tmp_path):
             assert add_generation_prompt
             return f"<user>{messages[0]['content']}<assistant>"
 
-    assert prompt_for("Q", "chat", "eval", Tokenizer()) == "<user>Q<assistant>"
+    assert prompt_for("Q", "chat", "eval", Tokenizer()) == f"<user>Q{SUFFIX}<assistant>"
     assert prompt_for("Q", "chat", "train", Tokenizer(), suffix=False) == "<user>Q<assistant>"
     assert prompt_for("Q", "chat", "train", Tokenizer()) == f"<user>Q{SUFFIX}<assistant>"
 

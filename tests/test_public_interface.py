@@ -112,3 +112,9 @@ def test_the_command_line_explains_itself():
     assert done.returncode == 0, done.stderr
     assert "--params" in done.stdout
     assert "-p KEY VALUE" in done.stdout
+
+
+def test_windows_is_told_in_one_line_what_to_do():
+    code = "import sys; sys.platform = 'win32'; import onerl"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].startswith("ImportError: onerl runs on Linux and macOS; on")

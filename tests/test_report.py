@@ -66,6 +66,15 @@ def test_the_last_number_is_read_whole(text, gold):
     assert value(answered([text], gold), "accuracy") == 0
 
 
+@pytest.mark.parametrize(("cut", "said"), [(0, False), (1, False), (3, True), (30, True)])
+def test_an_accuracy_under_a_token_budget_says_so(cut, said):
+    """Else answers that only grow shorter would look like answers that grow better."""
+    answers = [answered([RIGHT] * 30, finish=["length"] * cut + ["stop"] * (30 - cut))]
+    table = answers[0].table.set_index("metric")
+    assert ("cut off" in str(table.loc["accuracy", "note"])) is said
+    assert "cut off" not in str(table.loc["boxed", "note"])
+
+
 def test_truncation_length_reflection_and_code_are_counted():
     texts = ["Wait, ReCheck: 4", "print(2+2)\nOutput: 4", "import taxes are 4", "```python\n4\n```"]
     report = answered(texts, finish="length")

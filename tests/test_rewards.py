@@ -96,7 +96,9 @@ def test_reward_is_logged_by_trl_under_its_own_name():
 
 
 def test_a_new_reward_is_one_entry_in_one_file(tmp_path):
-    shutil.copytree(ROOT / "onerl", tmp_path / "onerl", ignore=shutil.ignore_patterns("model"))
+    shutil.copytree(
+        ROOT / "onerl", tmp_path / "onerl", ignore=shutil.ignore_patterns("*.safetensors")
+    )
     shutil.copytree(ROOT / "params", tmp_path / "params")
     with (tmp_path / "onerl" / "verifier" / "rewards.py").open("a") as file:
         file.write('\nREWARDS["no_box"] = lambda grade, stream: float(grade.answer is None)\n')

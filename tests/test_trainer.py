@@ -282,7 +282,8 @@ def test_the_method_that_churns_most_is_not_overridden():
     assert "_generate_and_score_completions" not in own
     assert "_inner_training_loop" not in own
     unpinned = own - set(SIGNATURES) - {"__init__", "__doc__", "__module__"}
-    assert unpinned <= {"_get_per_token_logps_and_entropies", "__firstlineno__"}
+    free = {"_get_per_token_logps_and_entropies", "create_accelerator_and_postprocess"}
+    assert unpinned <= free | {"__firstlineno__"}
 
 
 def test_scoring_is_called_by_trl_with_the_leading_arguments_we_take():

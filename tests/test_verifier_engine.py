@@ -174,18 +174,15 @@ def test_a_stopped_supervisor_does_not_hang_forever(monkeypatch):
 
 
 def test_an_interrupted_question_does_not_answer_the_next_one(monkeypatch):
-    import onerl.verifier.engine as engine
-
     assert both() == [True, False]
-    read_line = engine._read_line
 
-    def interrupted(pipe, seconds):
+    def interrupted(seconds):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine, "_read_line", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fresh(*PAIR)
-    monkeypatch.setattr(engine, "_read_line", read_line)
+    with monkeypatch.context() as patch:
+        patch.setattr(NUMBERS, "_receive", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            fresh(*PAIR)
     assert not fresh(*WRONG)  # the reply to PAIR would have said equal
     assert fresh(*PAIR)
 

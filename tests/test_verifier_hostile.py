@@ -134,3 +134,10 @@ def test_the_worker_cannot_grow():
     NUMBERS.ask((tree(bomb), tree(bomb + "+1")), 0.5)
     workers = psutil.Process(NUMBERS.pid).children()
     assert all(process.memory_info().rss < before + 200 * 2**20 for process in workers)
+
+
+def test_a_multiple_of_a_field_s_size_is_not_nothing():
+    for prime in (2**61 - 1, 2**89 - 1):
+        assert not same_answer(f"{prime + 1}x", "x")
+        assert not same_answer(f"{prime}", "0")
+        assert not same_answer(f"{prime}x", "0")

@@ -8,7 +8,19 @@ import socket
 from pathlib import Path
 
 import torch
+from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+from accelerate.utils.launch import prepare_multi_gpu_env
 from safetensors.torch import save_file
+
+from onerl.parameters import params_folder
+
+
+def launched(config: str) -> dict:
+    """What `accelerate launch` would set for a configuration, on this machine without a GPU."""
+    file = str(params_folder() / "accelerate" / f"{config}.yaml")
+    options = ["--config_file", file, "--num_processes", "2", "--mixed_precision", "no"]
+    args, *_ = _validate_launch_command(launch_command_parser().parse_args([*options, "script"]))
+    return {k: v for k, v in prepare_multi_gpu_env(args).items() if os.environ.get(k) != v}
 
 
 def free_port() -> int:
@@ -110,6 +122,8 @@ def train_sharded(recipe, out: Path, gradients: Path):
             self.distributed_type = DistributedType.FSDP
             PartialState._shared_state["distributed_type"] = DistributedType.FSDP
             self.fsdp_plugin = fsdp_plugin
+            if self.mixed_precision != "no":
+                fsdp_plugin.set_mixed_precision(self.mixed_precision)  # as it does on GPUs
 
     class FullCopy:
         def __init__(self, accelerator):

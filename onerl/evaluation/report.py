@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -26,6 +26,7 @@ CODE = re.compile(
 ESTIMATE = ["value", "low", "high"]
 TABLE_COLUMNS = ["benchmark", "metric", "n", "k", *ESTIMATE, "protocol", "checkpoint", "note"]
 SHARE = METRICS["accuracy"]
+CUT_OFF = 0.05  # share of truncated answers from which an accuracy is one under a token budget
 
 
 @dataclass(frozen=True)
@@ -71,8 +72,9 @@ class Report:
         """benchmark, metric, n problems, k samples each, value, 95 % interval over problems.
 
         protocol and checkpoint say how the answers were sampled and how the model was chosen; the
-        interval knows nothing of that choice. note says where it does not promise 95 %. The average
-        is a plain mean of benchmarks, and is there if they are one model's.
+        interval knows nothing of that choice. note says where it does not promise 95 %, and where
+        so many answers were cut off that brevity alone would raise the accuracy. The average is a
+        plain mean of benchmarks, and is there if they are one model's.
         """
         rows = []
         for name in self.benchmarks:
@@ -81,6 +83,11 @@ class Report:
             powers = sorted({2**i for i in range(1, k.bit_length())} | {k} - {1})
             parts |= {f"pass@{m}": self.pass_at(m, name) for m in powers}
             same = {"benchmark": name, "k": k} | how
+            if parts["truncated"].value > 100 * CUT_OFF:
+                cut = f"{parts['truncated'].value:.0f} % of the answers were cut off: shorter ones"
+                caution = f"{cut} alone would score higher; see the same with room"
+                was = parts["accuracy"]
+                parts["accuracy"] = replace(was, note="; ".join(filter(None, [was.note, caution])))
             rows += [same | {"metric": metric} | part.row() for metric, part in parts.items()]
         how = self._labels(self.averaged)
         if len(self.averaged) > 1 and "; " not in how["checkpoint"]:

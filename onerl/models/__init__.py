@@ -87,6 +87,14 @@ class Located:
         return digest.hexdigest()
 
     @cached_property
+    def stored_dtype(self) -> str:
+        """What the weights are stored in, as config.json names it: float32, bfloat16, …"""
+        config = _json(self.files / "config.json")
+        parts = (config, config.get("text_config") or {})
+        found = [part.get(key) for part in parts for key in ("dtype", "torch_dtype")]
+        return next(filter(None, found), "float32").removeprefix("torch.")
+
+    @cached_property
     def positions(self) -> int | None:
         """The longest sequence that the model knows, prompt and completion together, in tokens."""
         return _json(self.files / "config.json").get("max_position_embeddings")

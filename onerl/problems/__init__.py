@@ -15,10 +15,9 @@ out (`one_shot_rlvr/*.parquet`, `eval/<set>/test.jsonl`), or else from the hub. 
 π1209 are computed from the recorded accuracy history, not listed.
 
 The story, one file each. `problem` says what a problem is. `released` reads the authors' data:
-pool, ranks, MATH. `benchmarks` reads what is tested on, with each file's quirks;
-`clean_arithmetic` makes sums that no corpus holds. `labels` makes labels wrong on purpose.
-`prompts` turns a question into the exact string that a model is shown; a question never carries
-the training suffix itself.
+pool, ranks, MATH. `benchmarks` reads what is tested on; `clean_arithmetic` makes sums that no
+corpus holds. `labels` makes labels wrong on purpose. `prompts` turns a question into the exact
+string that a model is shown; a question never carries the training suffix itself.
 """
 
 from __future__ import annotations
@@ -26,26 +25,26 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from onerl.parameters import nearest, read_yaml
 from onerl.problems import released
 from onerl.problems.benchmarks import benchmark, check_benchmarks
-from onerl.problems.problem import Problem, from_items
-from onerl.problems.released import PI1
+from onerl.problems.problem import Problem
+from onerl.problems.released import PI1, PI1_SIMPLIFIED
 from onerl.world import EMBEDDED, World
 
-PI1_SIMPLIFIED = Problem(
-    id="pi1_simplified",
-    question=r"Calculate $\sqrt[3]{2048}$.",
-    answer="12.8",
-    category="Algebra",
-    source="paper, Table 18",
-)
 __all__ = ["PI1", "PI1_SIMPLIFIED", "Problem", "benchmark", "check_benchmarks", "examples"]
 
-BUILT_IN = {"pi1": PI1, "pi1_simplified": PI1_SIMPLIFIED}
+NAMED = {
+    "pi1": lambda: [PI1],
+    "pi1_simplified": lambda: [PI1_SIMPLIFIED],
+    "dsr_sub": lambda: released.without_broken(released.pool()),
+    "dsr_sub_all": lambda: list(released.pool()),
+    "math_train": released.math_train,
+}
 NAMES = (
     "pi1 … pi1209, pi1..pi16, sums such as pi1+pi13, random16, random16:SEED, dsr_sub, dsr_sub_all,"
     " math_train, pi1_simplified, world:…"
@@ -75,38 +74,18 @@ def examples(name: str | Mapping[str, Any], world: World = EMBEDDED) -> list[Pro
 
 def _named(part: str, whole: str, world: World) -> list[Problem]:
     """The examples of one summand of a name."""
-    if part in BUILT_IN:
-        return [BUILT_IN[part]]
+    if part in NAMED:
+        return NAMED[part]()
     if part.startswith("world"):
-        return from_items(world.examples(part))
-    if part == "dsr_sub":
-        return released.without_broken(released.pool())
-    if part == "dsr_sub_all":
-        return list(released.pool())
-    if part == "math_train":
-        return released.math_train()
+        return [Problem(**asdict(item)) for item in world.examples(part)]
     if match := re.fullmatch(r"random16(?::(\d+))?", part):
-        return random.Random(int(match[1] or 16)).sample(
-            released.without_broken(released.pool()), 16
-        )
+        return random.Random(int(match[1] or 16)).sample(NAMED["dsr_sub"](), 16)
+    hint = nearest(part, [*NAMED, "random16", "world:pi1"])
     if match := re.fullmatch(r"pi(\d+)(?:\.\.pi(\d+))?", part):
         first, last = int(match[1]), int(match[2] or match[1])
         if 1 <= first <= last <= 1209:
             return [released.ranked(rank) for rank in range(first, last + 1)]
         hint = "; ranks go from 1 to 1209"
-    else:
-        hint = nearest(
-            part,
-            [
-                "pi1",
-                "pi1_simplified",
-                "random16",
-                "dsr_sub",
-                "dsr_sub_all",
-                "math_train",
-                "world:pi1",
-            ],
-        )
     raise ValueError(f"examples = {whole!r}: {part!r} is not a name{hint}; allowed: {NAMES}")
 
 
@@ -116,10 +95,8 @@ def _own(entry: Any, name: str) -> Problem:
     keys = ("problem", "answer", "category")
     for key in entry:
         if key not in keys:
-            raise ValueError(
-                f"examples: {name} has an unknown key {key!r}{nearest(key, keys)};"
-                f" allowed: {', '.join(keys)}"
-            )
+            allowed = f"{nearest(key, keys)}; allowed: {', '.join(keys)}"
+            raise ValueError(f"examples: {name} has an unknown key {key!r}{allowed}")
     texts = ["" if entry.get(key) is None else str(entry[key]).strip() for key in keys]
     for key, text in zip(keys[:2], texts, strict=False):
         if not text:

@@ -12,7 +12,7 @@ r"""Problems to be tested on, by name; `onerl.problems.benchmark` is the same fu
     benchmark("dsr-selection")      200 of DSR-sub, the same for real models
 
 The files come from the folder named by ONERL_DATA (`eval/<set>/test.jsonl`) or, where the hub has
-as many rows, from there. Their field quirks are read here, one reader each. Rows that lack a
+as many rows, from there. A reader in `READERS` is all that another one needs. Rows that lack a
 field, have no answer or repeat another's id are counted and named, never dropped; a file of the
 paper's six sets must be the released one, for a part of it is another test. Not covered: the
 hub's copies of OlympiadBench: math-ai/olympiadbench has 674 of the 675 rows.
@@ -27,13 +27,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from onerl.parameters import nearest
-from onerl.problems import released
-from onerl.problems.problem import Problem, from_items
+from onerl.problems import clean_arithmetic, released
+from onerl.problems.problem import Problem
 from onerl.world import EMBEDDED, Item, World
 
 PAPER_SETS = ("math500", "aime24", "amc23", "minerva_math", "olympiadbench", "aime25")
@@ -75,33 +76,25 @@ ARC_QUESTION = (
 )
 """How we ask an ARC question. The paper evaluates ARC (its Table 1) and does not say how."""
 
-Fields = dict[str, Any]
-"""question, answer and, where a file has them, category and level of a problem."""
-
-
-def _math500(row: Mapping) -> Fields:
-    return {
-        "question": row["problem"],
-        "answer": row["answer"],
-        "category": row["subject"],
-        "level": int(row["level"]),
-    }
-
-
-def _question(row: Mapping) -> str:
-    """The hub's copies of AMC and Minerva have no field `problem`."""
-    return row["problem"] if "problem" in row else row["question"]
+Fields = dict[str, Any]  # question, answer and, where a file has them, category and level
 
 
 def _plain(row: Mapping) -> Fields:
-    return {"question": _question(row), "answer": row["answer"]}
+    """The hub's copies of AMC and Minerva have no field `problem`."""
+    question = row["problem"] if "problem" in row else row["question"]
+    return {"question": question, "answer": row["answer"]}
+
+
+def _math500(row: Mapping) -> Fields:
+    named = {"question": row["problem"], "answer": row["answer"], "category": row["subject"]}
+    return {**named, "level": int(row["level"])}
 
 
 def _amc(row: Mapping) -> Fields:
     """AMC's answers are floats: 27.0 means 27."""
     number = float(row["answer"])
     answer = int(number) if number.is_integer() else row["answer"]
-    return {"question": _question(row), "answer": str(answer)}
+    return {**_plain(row), "answer": str(answer)}
 
 
 def _minerva(row: Mapping) -> Fields:
@@ -135,10 +128,9 @@ def _arc(row: Mapping) -> Fields:
     """Choices are labelled A, B, C, … or 1, 2, 3, …: always asked, and graded, as letters."""
     labels, texts = row["choices"]["label"], row["choices"]["text"]
     options = tuple(zip(LETTERS, texts, strict=False))
-    lines = [f"({letter}) {text}" for letter, text in options]
-    question = ARC_QUESTION.replace("{choices}", "\n".join(lines))
+    choices = "\n".join(f"({letter}) {text}" for letter, text in options)
+    question = ARC_QUESTION.replace("{choices}", choices).replace("{question}", row["question"])
     answer = LETTERS[labels.index(row["answerKey"])]
-    question = question.replace("{question}", row["question"])
     return {"question": question, "answer": answer, "options": options}
 
 
@@ -174,24 +166,23 @@ def benchmark(name: str, world: World = EMBEDDED) -> list[Problem]:
         FileNotFoundError: its file is neither in ONERL_DATA nor on the hub.
     """
     if name in WORLD_SETS:
-        return from_items(WORLD_SETS[name](world))
+        return [Problem(**asdict(item)) for item in WORLD_SETS[name](world)]
     if match := re.fullmatch(r"clean-arithmetic(?::(\d+))?", name):
-        from onerl.problems import clean_arithmetic
-
-        return clean_arithmetic.generate(*(int(seed) for seed in match.groups() if seed))
+        return clean_arithmetic.generate(int(match[1] or 0))
     if name == "dsr-selection":
         return list(_dsr_selection())
     if name not in READERS:
-        raise ValueError(
-            f"benchmark {name!r} is unknown{nearest(name, NAMES)}; allowed: {', '.join(NAMES)},"
-            " clean-arithmetic:SEED"
-        )
-    file = _file(name.partition(":")[0])
-    rows = _hub_rows(name.partition(":")[0]) if file is None else released.json_rows(file)
+        allowed = f"{', '.join(NAMES)}, clean-arithmetic:SEED"
+        raise ValueError(f"benchmark {name!r} is unknown{nearest(name, NAMES)}; allowed: {allowed}")
+    base = name.partition(":")[0]
+    file, rows = _rows(base)
     found, wrong = [], _doubled(rows)
     for index, row in enumerate(rows):
         try:
-            found.append(_problem(name, index, row))
+            found.append(Problem(f"{name}/{index}", **READERS[name](row), source=name))
+            for field in ("question", "answer"):
+                if not getattr(found[-1], field).strip():
+                    raise ValueError(f"no {field}")
         except KeyError as error:
             wrong.append(f"row {index} (no field {error})")
         except (TypeError, ValueError, IndexError, AttributeError) as error:
@@ -199,16 +190,12 @@ def benchmark(name: str, world: World = EMBEDDED) -> list[Problem]:
     if wrong:
         raise ValueError(f"benchmark {name}: {len(wrong)} bad rows: {', '.join(wrong[:5])}")
     if file is not None:
-        _check_released(name.partition(":")[0], file, len(rows))
+        _check_released(base, file, len(rows))
     return found
 
 
 def check_benchmarks(names: Iterable[str], world: World = EMBEDDED) -> None:
-    """Refuse, before any work, benchmarks that cannot be had.
-
-    Raises:
-        FileNotFoundError, ValueError: as `benchmark`; a line for each benchmark that is missing.
-    """
+    """Refuse, before any work, benchmarks that cannot be had: as `benchmark`, a line for each."""
     missing = []
     for name in names:
         try:
@@ -217,14 +204,6 @@ def check_benchmarks(names: Iterable[str], world: World = EMBEDDED) -> None:
             missing.append(str(error))
     if missing:
         raise FileNotFoundError("\n".join(missing))
-
-
-def _problem(name: str, index: int, row: Mapping) -> Problem:
-    problem = Problem(f"{name}/{index}", **READERS[name](row), source=name)
-    for field in ("question", "answer"):
-        if not getattr(problem, field).strip():
-            raise ValueError(f"no {field}")
-    return problem
 
 
 def _doubled(rows: list[Mapping]) -> list[str]:
@@ -241,49 +220,34 @@ def _doubled(rows: list[Mapping]) -> list[str]:
 def _check_released(name: str, file: Path, rows: int) -> None:
     """Refuses a file of one of the paper's sets that was cut or changed."""
     most, expected = RELEASED.get(name, (rows, None))
-    if expected is None or hashlib.sha256(file.read_bytes()).hexdigest() == expected:
-        return
-    what = f"{rows} rows" if rows != most else "other content"
-    raise ValueError(
-        f"benchmark {name}: {file} has {what}, the released file has {most} rows with the sha256"
-        f" {expected[:12]}…; get that file again"
-    )
-
-
-def _file(name: str) -> Path | None:
-    """A benchmark's file in ONERL_DATA; None where its rows come from the hub."""
-    folder = released.data_folder()
-    if folder is None:
-        return None
-    file = folder / "eval" / name / "test.jsonl"
-    return None if name in HUB and not file.is_file() else released.existing(file)
-
-
-def _hub_rows(name: str) -> list[Mapping]:
-    folder, place = released.data_folder(), f"eval/{name}/test.jsonl"
-    if name not in HUB:
-        raise FileNotFoundError(
-            f"benchmark {name}: no hub data set is known for it; set ONERL_DATA to a folder that"
-            f" holds {place}"
+    if expected and hashlib.sha256(file.read_bytes()).hexdigest() != expected:
+        what = f"{rows} rows" if rows != most else "other content"
+        raise ValueError(
+            f"benchmark {name}: {file} has {what}, the released file has {most} rows with the"
+            f" sha256 {expected[:12]}…; get that file again"
         )
+
+
+def _rows(name: str) -> tuple[Path | None, list[Mapping]]:
+    """A benchmark's file in ONERL_DATA, None where its rows come from the hub, and the rows."""
+    folder, place = released.data_folder(), f"eval/{name}/test.jsonl"
+    if folder and (name not in HUB or (folder / place).is_file()):
+        file = released.existing(folder / place)
+        return file, released.json_rows(file)
+    wanted = f"set ONERL_DATA to a folder that holds {place}"
+    if name not in HUB:
+        raise FileNotFoundError(f"benchmark {name}: no hub data set is known for it; {wanted}")
     dataset, configuration, split = HUB[name]
-    try:
+    with released.reaching(f"benchmark {name}: {dataset}", place):
         from datasets import load_dataset
 
         rows = list(load_dataset(dataset, configuration, split=split))
-    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
-        lacking = "" if folder is None else f" and {folder} lacks {place}"
-        raise FileNotFoundError(
-            f"benchmark {name}: {dataset} cannot be reached ({type(error).__name__}){lacking}; set"
-            f" ONERL_DATA to a folder that holds {place}"
-        ) from None
-    expected, _ = RELEASED.get(name, (len(rows), None))
-    if len(rows) != expected and name in UNCOMPARED:
+    if name in UNCOMPARED and len(rows) != RELEASED[name][0]:
         raise ValueError(
-            f"benchmark {name}: {dataset} has {len(rows)} rows, the released file {expected}; set"
-            f" ONERL_DATA to a folder that holds {place}"
+            f"benchmark {name}: {dataset} has {len(rows)} rows, the released file"
+            f" {RELEASED[name][0]}; {wanted}"
         )
-    return rows
+    return None, rows
 
 
 TEST_TWINS = frozenset(f"dsr_sub/{index}" for index in (655, 708, 723, 1170))
@@ -293,8 +257,6 @@ TEST_TWINS = frozenset(f"dsr_sub/{index}" for index in (655, 708, 723, 1170))
 @lru_cache(maxsize=1)
 def _dsr_selection() -> tuple[Problem, ...]:
     """Evenly spaced rows of DSR-sub without broken labels, repetitions and test problems."""
-    rows = {
-        p.question: p for p in released.without_broken(released.pool()) if p.id not in TEST_TWINS
-    }
-    usable = list(rows.values())
+    pool = released.without_broken(released.pool())
+    usable = list({p.question: p for p in pool if p.id not in TEST_TWINS}.values())
     return tuple(usable[i * len(usable) // SELECTION_SIZE] for i in range(SELECTION_SIZE))

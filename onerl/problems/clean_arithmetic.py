@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from operator import add, mul, sub, truediv
 from typing import NamedTuple
 
 from onerl.problems.problem import Problem
@@ -25,6 +26,7 @@ LEVELS = range(1, 21)
 PER_LEVEL = 20
 LARGEST_NUMERATOR = 10**6
 LARGEST_DENOMINATOR = 10**3
+OPERATIONS = {"+": add, "-": sub, r"\times": mul, r"\div": truediv}
 QUESTION = "Calculate exactly, as an integer or a fraction in lowest terms: ${expression}$"
 
 
@@ -33,7 +35,7 @@ class Term(NamedTuple):
 
     text: str
     value: Fraction
-    joined: bool
+    joined: bool = False
 
 
 def generate(seed: int = 0) -> list[Problem]:
@@ -41,25 +43,18 @@ def generate(seed: int = 0) -> list[Problem]:
 
     The gold answer is an integer or `\\frac{a}{b}` in lowest terms, with a sign in front.
     """
-    found: dict[str, Problem] = {}
+    answers: dict[str, str] = {}  # by question
     for level in LEVELS:
         rng = random.Random(f"clean-arithmetic:{seed}:{level}")
-        number = 0
-        while number < PER_LEVEL:
+        while len(answers) < level * PER_LEVEL:
             term = _expression(level, rng)
-            question = QUESTION.replace("{expression}", term.text)
-            if question in found:
-                continue
-            number += 1
-            found[question] = Problem(
-                id=f"clean-arithmetic:{seed}/{level}/{number}",
-                question=question,
-                answer=_latex(term.value),
-                category="Arithmetic",
-                source="clean-arithmetic",
-                level=level,
-            )
-    return list(found.values())
+            answers.setdefault(QUESTION.replace("{expression}", term.text), _latex(term.value))
+    problems = []
+    for index, (question, answer) in enumerate(answers.items()):
+        level, number = index // PER_LEVEL + 1, index % PER_LEVEL + 1
+        name = f"clean-arithmetic:{seed}/{level}/{number}"
+        problems.append(Problem(name, question, answer, "Arithmetic", "clean-arithmetic", level))
+    return problems
 
 
 def _expression(steps: int, rng: random.Random) -> Term:
@@ -69,9 +64,12 @@ def _expression(steps: int, rng: random.Random) -> Term:
     while True:
         left = rng.randrange(steps)
         sides = _expression(left, rng), _expression(steps - 1 - left, rng)
-        for sign in rng.sample(("+", "-", r"\times", r"\div"), 4):
-            value = _apply(sign, sides[0].value, sides[1].value)
-            if value is not None and _small(value):
+        for sign in rng.sample(list(OPERATIONS), 4):
+            if sign == r"\div" and not sides[1].value:
+                continue
+            value = OPERATIONS[sign](sides[0].value, sides[1].value)
+            small = abs(value.numerator) <= LARGEST_NUMERATOR
+            if small and value.denominator <= LARGEST_DENOMINATOR:
                 texts = [f"({side.text})" if side.joined else side.text for side in sides]
                 return Term(f"{texts[0]} {sign} {texts[1]}", value, joined=True)
 
@@ -79,31 +77,15 @@ def _expression(steps: int, rng: random.Random) -> Term:
 def _number(rng: random.Random) -> Term:
     """A whole number up to 100, a fraction, a square or a cube."""
     kind = rng.choices(("whole", "fraction", "square", "cube"), (5, 2, 2, 1))[0]
-    if kind == "square":
-        base = rng.randint(2, 12)
-        return Term(f"{base}^2", Fraction(base**2), joined=False)
-    if kind == "cube":
-        base = rng.randint(2, 6)
-        return Term(f"{base}^3", Fraction(base**3), joined=False)
+    if kind == "whole":
+        value = rng.randint(1, 100)
+        return Term(str(value), Fraction(value))
     if kind == "fraction":
         top, bottom = rng.randint(1, 12), rng.randint(2, 12)
-        return Term(rf"\frac{{{top}}}{{{bottom}}}", Fraction(top, bottom), joined=False)
-    value = rng.randint(1, 100)
-    return Term(str(value), Fraction(value), joined=False)
-
-
-def _apply(sign: str, left: Fraction, right: Fraction) -> Fraction | None:
-    if sign == "+":
-        return left + right
-    if sign == "-":
-        return left - right
-    if sign == r"\times":
-        return left * right
-    return left / right if right else None
-
-
-def _small(value: Fraction) -> bool:
-    return abs(value.numerator) <= LARGEST_NUMERATOR and value.denominator <= LARGEST_DENOMINATOR
+        return Term(rf"\frac{{{top}}}{{{bottom}}}", Fraction(top, bottom))
+    power, largest = {"square": (2, 12), "cube": (3, 6)}[kind]
+    base = rng.randint(2, largest)
+    return Term(f"{base}^{power}", Fraction(base**power))
 
 
 def _latex(value: Fraction) -> str:

@@ -26,21 +26,17 @@ def corrupted(problems: Sequence[Problem], share: float, seed: int) -> list[Prob
     """The same problems, of which round(share * n), drawn at random, have a wrong label.
 
     A function of (problems, share, seed); with a larger share the same problems and more are wrong.
-
-    Raises:
-        ValueError: `share` is not between 0 and 1.
+    A share that is not between 0 and 1 is a ValueError.
     """
     if not 0 <= share <= 1:
         raise ValueError(f"label_noise = {share!r}: must be a number from 0 to 1")
     order = list(range(len(problems)))
     random.Random(f"which {seed}").shuffle(order)
-    wrong = set(order[: round(share * len(problems))])
-    return [
-        replace(p, answer=wrong_label(p.answer, random.Random(f"label {seed} {i}")))
-        if i in wrong
-        else p
-        for i, p in enumerate(problems)
-    ]
+    noisy = list(problems)
+    for i in order[: round(share * len(problems))]:
+        label = wrong_label(problems[i].answer, random.Random(f"label {seed} {i}"))
+        noisy[i] = replace(problems[i], answer=label)
+    return noisy
 
 
 def wrong_label(label: str, rng: random.Random) -> str:

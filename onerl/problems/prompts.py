@@ -34,22 +34,22 @@ _WORLD = "Problem: {q}\nSolution:"
 DEMONSTRATED = {"world": "{example}\nSolution:{solution}\n\nProblem: {q}"}
 """What stands for the question when an example goes before it; elsewhere as in the paper's code."""
 
+
+def _both(string: str, trained: str | None = None) -> dict[Split, str]:
+    """The string of both splits; in training, of `trained`, the question ends with the suffix."""
+    return {"train": (trained or string).replace("{q}", "{q}" + SUFFIX), "eval": string}
+
+
 Split = Literal["train", "eval"]
+_MATH = _QWEN.replace("{system}", MATH_SYSTEM)
 STRINGS: dict[str, dict[Split, str]] = {
     "world": {"train": _WORLD, "eval": _WORLD},
-    "qwen2.5-math": {
-        "train": _QWEN.replace("{system}", MATH_SYSTEM).replace("{q}", "{q}" + SUFFIX),
-        "eval": _QWEN.replace("{system}", MATH_SYSTEM),
-    },
-    "qwen2.5": {  # the base models; evaluated with the mathematics message, as every Qwen there
-        "train": _QWEN.replace("{system}", QWEN_SYSTEM).replace("{q}", "{q}" + SUFFIX),
-        "eval": _QWEN.replace("{system}", MATH_SYSTEM),
-    },
-    "r1-distill": {"train": _R1.replace("{q}", "{q}" + SUFFIX), "eval": _R1},
-    "llama-3.2": {  # the space is in the paper's evaluation string, not in the model's template
-        "train": _LLAMA.replace("{space}", "").replace("{q}", "{q}" + SUFFIX),
-        "eval": _LLAMA.replace("{space}", " "),
-    },
+    "qwen2.5-math": _both(_MATH),
+    # the base models; evaluated with the mathematics message, as every Qwen there
+    "qwen2.5": _both(_MATH, _QWEN.replace("{system}", QWEN_SYSTEM)),
+    "r1-distill": _both(_R1),
+    # the space is in the paper's evaluation string, not in the model's template
+    "llama-3.2": _both(_LLAMA.replace("{space}", " "), _LLAMA.replace("{space}", "")),
 }
 """Prompt strings by prompt format and split; {q} is the question."""
 
@@ -60,10 +60,10 @@ def prompt_for(
     """The exact string for a question, without suffix, in one split ("train" or "eval").
 
     Args:
-        question: the text of the problem alone.
         format: of `STRINGS`, or "chat" (`onerl.models.locate` tells a model's).
         tokenizer: needed only by the format "chat", whose template it carries.
-        suffix: False leaves the sentence away that ends a training question.
+        suffix: False leaves the sentence away that ends a training question, and with "chat",
+            which has no system message that asks for a box, an evaluation question too.
 
     Raises:
         ValueError: unknown split or format, or "chat" without a tokenizer that has a template.
@@ -76,16 +76,14 @@ def prompt_for(
         )
     if format != "chat":
         string = STRINGS[format][split]
-        if not suffix:
-            string = string.replace(SUFFIX, "")
-        return string.replace("{q}", question)
+        return string.replace(SUFFIX, SUFFIX if suffix else "").replace("{q}", question)
     if not getattr(tokenizer, "chat_template", None):
         raise ValueError(
             f"prompt: nothing says how {getattr(tokenizer, 'name_or_path', tokenizer)!r} is"
             " prompted: its name is unlike any known model's and it has no chat template; set"
             f" prompt to one of {', '.join(STRINGS)}"
         )
-    content = question + (SUFFIX if suffix and split == "train" else "")
+    content = question + (SUFFIX if suffix else "")  # else hardly any answer has a box
     return tokenizer.apply_chat_template(
         [{"role": "user", "content": content}], tokenize=False, add_generation_prompt=True
     )

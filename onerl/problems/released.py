@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from onerl.parameters import params_folder
+from onerl.parameters import params_folder, read_yaml
 from onerl.problems.problem import Problem
 from onerl.problems.prompts import SUFFIX
 
@@ -26,32 +26,21 @@ MATH_SUBJECTS = (
 BROKEN_LABELS = {265: "is empty", 1187: "is cut off in the middle of a formula"}
 BROKEN_SOURCES = {f"dsr_sub/{index}" for index in BROKEN_LABELS}
 logger = logging.getLogger(__name__)
-PI1 = Problem(
-    id="pi1",
-    question=(
-        r"The pressure \( P \) exerted by wind on a sail varies jointly as the area \( A \) of the"
-        r" sail and the cube of the wind's velocity \( V \). When the velocity is \( 8 \) miles"
-        r" per hour, the pressure on a sail of \( 2 \) square feet is \( 4 \) pounds. Find the"
-        r" wind velocity when the pressure on \( 4 \) square feet of sail is \( 32 \) pounds."
-    ),
-    answer="12.8",
-    category="Algebra",
-    source="dsr_sub/124",
-)
+BUILT_IN = Path(__file__).with_name("built_in.yaml")
+PI1, PI1_SIMPLIFIED = (Problem(**fields) for fields in read_yaml(BUILT_IN))
 
 
 def ranked(rank: int) -> Problem:
+    import pandas as pd  # slow to import, and most runs read no table
+
     if rank == 1:
         return PI1
     index = ranking()[rank - 1]
     if index in BROKEN_LABELS:
         raise ValueError(f"examples: the label of pi{rank} {BROKEN_LABELS[index]}")
-    given = (
-        pd.read_csv(params_folder() / "paper" / "pi_examples.csv")
-        .set_index("pi")["category"]
-        .dropna()
-    )
-    return replace(pool()[index], id=f"pi{rank}", category=given.get(rank, ""))
+    table = pd.read_csv(params_folder() / "paper" / "pi_examples.csv", index_col="pi")
+    category = table["category"].dropna().get(rank, "")
+    return replace(pool()[index], id=f"pi{rank}", category=category)
 
 
 @lru_cache(maxsize=1)
@@ -66,11 +55,7 @@ def ranking() -> tuple[int, ...]:
 
 
 def released_history() -> dict[int, list[float]]:
-    """Accuracies of each example's visits in the authors' 500 steps on DSR-sub, by pool index.
-
-    Raises:
-        FileNotFoundError: the file is neither in ONERL_DATA nor reachable on the hub.
-    """
+    """Accuracies of each example's visits in the authors' 500 steps on DSR-sub, by pool index."""
     file = _training_file("acc_step_500.json")
     try:
         found = json.loads(file.read_text("utf-8"))
@@ -81,10 +66,7 @@ def released_history() -> dict[int, list[float]]:
 
 @lru_cache(maxsize=1)
 def pool() -> tuple[Problem, ...]:
-    """DSR-sub in its own order, the known broken labels included.
-
-    Raises ValueError when the file cannot be read, or another row has no label.
-    """
+    """DSR-sub in its own order with its broken labels; ValueError if another row has none."""
     import pandas as pd
 
     file = _training_file("dsr_sub.parquet")
@@ -92,20 +74,14 @@ def pool() -> tuple[Problem, ...]:
         table = pd.read_parquet(file, columns=["prompt", "reward_model", "extra_info"])
     except (OSError, ValueError) as error:
         raise ValueError(f"{file}: cannot be read: {str(error).splitlines()[0]}") from None
-    rows = zip(table["prompt"], table["reward_model"], table["extra_info"], strict=True)
-    pool = tuple(
-        Problem(
-            id=f"dsr_sub/{extra['index']}",
-            question=prompt[0]["content"].removesuffix(SUFFIX),
-            answer=reward["ground_truth"] or "",
-            source=f"dsr_sub/{extra['index']}",
-        )
-        for prompt, reward, extra in rows
-    )
+    pool = []
+    for prompt, reward, extra in table.itertuples(index=False):
+        name, question = f"dsr_sub/{extra['index']}", prompt[0]["content"].removesuffix(SUFFIX)
+        pool.append(Problem(name, question, reward["ground_truth"] or "", source=name))
     bare = [p.id for i, p in enumerate(pool) if not p.answer.strip() and i not in BROKEN_LABELS]
     if bare:
         raise ValueError(f"{file}: {len(bare)} rows have no label: {', '.join(bare[:5])}")
-    return pool
+    return tuple(pool)
 
 
 def without_broken(pool: tuple[Problem, ...]) -> list[Problem]:
@@ -118,11 +94,7 @@ def math_train() -> list[Problem]:
     """MATH's training split: 7,500 problems, the paper's largest set (its Tables 4 and 8).
 
     From ONERL_DATA (`math_train/train.jsonl` with problem, solution, type) or the hub. The gold
-    answer is the box in the solution.
-
-    Raises:
-        ValueError: rows without a problem or a boxed answer, which are counted.
-        FileNotFoundError: the data is neither in ONERL_DATA nor reachable on the hub.
+    answer is the box in the solution; rows without one, or without a problem, are a ValueError.
     """
     from onerl.verifier import extract_answer
 
@@ -130,47 +102,46 @@ def math_train() -> list[Problem]:
     for index, row in enumerate(_math_rows()):
         answer = extract_answer(row.get("solution") or "")
         if not (row.get("problem") or "").strip() or not answer:
-            wrong.append(index)
+            wrong.append(str(index))
             continue
         name = f"math_train/{index}"
         found.append(Problem(name, row["problem"], answer, row.get("type", ""), "math_train"))
     if wrong:
-        raise ValueError(
-            f"math_train: {len(wrong)} rows lack a problem or a boxed answer, the first:"
-            f" {', '.join(map(str, wrong[:5]))}"
-        )
+        lack = f"{len(wrong)} rows lack a problem or a boxed answer"
+        raise ValueError(f"math_train: {lack}, the first: {', '.join(wrong[:5])}")
     return found
 
 
 def _math_rows() -> list[dict]:
     if folder := data_folder():
         return json_rows(existing(folder / "math_train" / "train.jsonl"))
-    from datasets import load_dataset
+    with reaching(f"math_train: {HUB_MATH}", "math_train/train.jsonl"):
+        from datasets import load_dataset
 
-    rows: list[dict] = []
-    try:
-        for subject in MATH_SUBJECTS:
-            rows += load_dataset(HUB_MATH, subject, split="train")
-    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
-        raise FileNotFoundError(
-            f"math_train: {HUB_MATH} cannot be reached ({type(error).__name__}); set ONERL_DATA to"
-            " a folder that holds math_train/train.jsonl"
-        ) from None
-    return rows
+        parts = [load_dataset(HUB_MATH, subject, split="train") for subject in MATH_SUBJECTS]
+        return [row for part in parts for row in part]
 
 
 def data_folder() -> Path | None:
-    """The folder named by ONERL_DATA, or None.
-
-    Raises:
-        FileNotFoundError: the variable names something that is not a folder.
-    """
+    """The folder named by ONERL_DATA, or None; FileNotFoundError if there is no such folder."""
     named = os.environ.get("ONERL_DATA")
-    if not named:
-        return None
-    if not Path(named).is_dir():
+    if named and not Path(named).is_dir():
         raise FileNotFoundError(f"ONERL_DATA = {named!r}: no such folder")
-    return Path(named)
+    return Path(named) if named else None
+
+
+@contextmanager
+def reaching(what: str, place: str) -> Iterator[None]:
+    """Says in one line that the hub does not give `what`, and where ONERL_DATA would have it."""
+    try:
+        yield
+    except Exception as error:  # datasets raises a dozen kinds for "not reachable"
+        folder = data_folder()
+        lacking = f" and {folder} lacks {place}" if folder else ""
+        raise FileNotFoundError(
+            f"{what} cannot be reached ({type(error).__name__}){lacking}; set ONERL_DATA to a"
+            f" folder that holds {place}"
+        ) from None
 
 
 def _training_file(name: str) -> Path:
@@ -178,15 +149,9 @@ def _training_file(name: str) -> Path:
     if folder := data_folder():
         return existing(folder / "one_shot_rlvr" / name)
     from huggingface_hub import hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-    try:
+    with reaching(f"{name} of the dataset {HUB_TRAINING}", f"one_shot_rlvr/{name}"):
         return Path(hf_hub_download(HUB_TRAINING, name, repo_type="dataset"))
-    except (OSError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled) as error:
-        raise FileNotFoundError(
-            f"{name} of the dataset {HUB_TRAINING} cannot be reached ({type(error).__name__}); set"
-            f" ONERL_DATA to a folder that holds one_shot_rlvr/{name}"
-        ) from None
 
 
 def existing(path: Path) -> Path:
@@ -197,20 +162,15 @@ def existing(path: Path) -> Path:
 
 
 def json_rows(file: Path) -> list[dict]:
-    """The rows of a JSONL file.
-
-    Raises:
-        ValueError: a row is not JSON; it is named by its number, counted from 0.
-    """
+    """The rows of a JSONL file; one that is no JSON is a ValueError, by its number from 0."""
+    rows = []
     with file.open(encoding="utf-8") as lines:
-        return [_json_row(file, index, line) for index, line in enumerate(lines)]
-
-
-def _json_row(file: Path, index: int, line: str) -> dict:
-    try:
-        return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{file}: row {index} is not JSON: {error}") from None
+        for index, line in enumerate(lines):
+            try:
+                rows.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{file}: row {index} is not JSON: {error}") from None
+    return rows
 
 
 def historical_variance(accuracies: Sequence[float]) -> float:
@@ -218,12 +178,10 @@ def historical_variance(accuracies: Sequence[float]) -> float:
 
     The order is that of the variance (paper, Eq. 1); the released script takes `np.std`.
     """
-    return float(np.std(np.asarray(accuracies, dtype=float)))
+    return float(np.std(accuracies))
 
 
 def ranks(values: Sequence[float]) -> np.ndarray:
     """Rank of each value, the greatest has 1; equal ones keep their order, as in the paper."""
     order = np.argsort(-np.asarray(values, dtype=float), kind="stable")
-    found = np.empty(len(order), dtype=int)
-    found[order] = np.arange(1, len(order) + 1)
-    return found
+    return np.argsort(order) + 1

@@ -55,10 +55,7 @@ def computed_in(backend: str, model: Located, dtype: str) -> str:
     another that is named: half precision is slow there, and not that of a GPU either.
     """
     if dtype == "auto":
-        from transformers import AutoConfig
-
-        stored = AutoConfig.from_pretrained(model.files, trust_remote_code=False).dtype
-        return str(stored or torch.float32).removeprefix("torch.")
+        return model.stored_dtype
     on_cpu = evaluation_backend(backend, model) == "torch" and not torch.cuda.is_available()
     return "float32" if on_cpu else dtype
 

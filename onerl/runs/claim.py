@@ -27,11 +27,14 @@ EARLY = {
     *("job.yaml", "job.log", "launch.yaml", "launch.log"),
 }
 """What stands in a run's folder before its recipe does."""
-
 FOLDERS = {"rollouts", "checkpoints", "state", "evaluations"}
 WRITTEN = EARLY | FOLDERS | {"recipe.yaml", "metrics.jsonl", "manifest.json", "DONE"}
 NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 PATIENCE = 1.0  # seconds to wait for the lock, which another process may hold to look at it
+
+
+def _refusal(out: Path, reason: str, instead: str = files.OTHER) -> ValueError:
+    return ValueError(f"out = {str(out)!r}: {reason}; {instead}")
 
 
 def check_folder(out: Path) -> None:
@@ -42,43 +45,31 @@ def check_folder(out: Path) -> None:
             ours; or a name of ours in it is a symbolic link, which may lead to another's files.
     """
     if out.is_symlink() and not out.exists():
-        raise ValueError(f"out = {str(out)!r}: is a symbolic link to nothing; {files.OTHER}")
+        raise _refusal(out, "is a symbolic link to nothing")
     if out.exists() and not out.is_dir():
-        raise ValueError(f"out = {str(out)!r}: is a file, and a folder is needed; {files.OTHER}")
+        raise _refusal(out, "is a file, and a folder is needed")
     with files.named_errors(out):
         names = sorted(os.listdir(out)) if out.exists() else []
-    for name in names:
-        if name in WRITTEN and (out / name).is_symlink():
-            raise ValueError(
-                f"out = {str(out)!r}: {name} is a symbolic link, and a run writes and removes"
-                f" files there; {files.OTHER}"
-            )
-        if name in WRITTEN and (out / name).is_dir() != (name in FOLDERS):
-            raise ValueError(
-                f"out = {str(out)!r}: {name} is a {'file' if name in FOLDERS else 'folder'}, and a"
-                f" run has something else under that name; move it away, or {files.OTHER}"
-            )
-    if begun(out):
-        return
+    for name in [name for name in names if name in WRITTEN]:
+        if (out / name).is_symlink():
+            reason = "is a symbolic link, and a run writes and removes files there"
+            raise _refusal(out, f"{name} {reason}")
+        if (out / name).is_dir() != (name in FOLDERS):
+            found = "file" if name in FOLDERS else "folder"
+            reason = f"is a {found}, and a run has something else under that name; move it away"
+            raise _refusal(out, f"{name} {reason}", f"or {files.OTHER}")
     foreign = [n for n in names if n not in EARLY and not files.PARTIAL.fullmatch(n)]
-    if foreign:
-        raise ValueError(
-            f"out = {str(out)!r}: holds {foreign[0]!r} and is no run's folder, so nothing is"
-            f" written to it; {files.OTHER}"
-        )
+    if foreign and not _begun(out):
+        reason = f"holds {foreign[0]!r} and is no run's folder, so nothing is written to it"
+        raise _refusal(out, reason)
 
 
-def begun(out: Path) -> bool:
+def _begun(out: Path) -> bool:
     """Whether the folder holds a run: its recipe, or its provenance where that is damaged."""
     with contextlib.suppress(RecipeError):
         if {"model", "examples", "steps"} <= set(read_yaml(out / "recipe.yaml")):
             return True
-    return recorded_hash(out) is not None
-
-
-def recorded_hash(out: Path) -> str | None:
-    """The recipe's hash as the provenance has it, None where that is missing or damaged."""
-    return (provenance.read(out) or {}).get("recipe_hash")
+    return provenance.recorded_hash(out) is not None
 
 
 def same_recipe(out: Path, recipe: Recipe) -> None:
@@ -90,37 +81,31 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
         ValueError: naming the fields, or what is wrong with the file.
     """
     path, ours = out / "recipe.yaml", recipe.model_dump(mode="json")
-    written, recorded = provenance.recipe_of(out), recorded_hash(out)
+    written, recorded = provenance.recipe_of(out), provenance.recorded_hash(out)
     if not path.exists() and recorded is None:
         return
     theirs: Any = None
     with contextlib.suppress(RecipeError):
         read_yaml(path)  # refuses what is no recipe; here the numbers are wanted as such
         theirs = yaml.safe_load(path.read_text("utf-8"))
-    unknown = sorted(set(theirs) - set(ours)) if isinstance(theirs, dict) else []
-    if unknown:
-        raise ValueError(
-            f"out = {str(out)!r}: its recipe has the field {unknown[0]}, which this version of"
-            f" onerl does not know; use the newer version, or {files.OTHER}"
-        )
+    theirs = theirs if isinstance(theirs, dict) else {}
+    if unknown := sorted(set(theirs) - set(ours)):
+        reason = f"its recipe has the field {unknown[0]}, which this version of onerl does not know"
+        raise _refusal(out, reason, f"use the newer version, or {files.OTHER}")
     if is_world(out) and world_of(out) != recipe.world:
-        raise ValueError(
-            f"out = {str(out)!r}: holds a run in another world than that of model ="
-            f" {recipe.model!r} is now; {files.OTHER}"
-        )
+        reason = "holds a run in another world than that of"
+        raise _refusal(out, f"{reason} model = {recipe.model!r} is now")
     if recipe.hash() in (written, recorded):
         return
-    if not isinstance(theirs, dict) or (recorded and recorded != written):
-        raise ValueError(f"out = {str(out)!r}: its recipe.yaml is lost or damaged; {files.OTHER}")
+    if not theirs or (recorded and recorded != written):
+        raise _refusal(out, "its recipe.yaml is lost or damaged")
     differ = [
         f"{name} ({theirs.get(name)!r}, now {value!r})"
         for name, value in ours.items()
         if value != theirs.get(name)
     ]
-    raise ValueError(
-        f"out = {str(out)!r}: holds a run of another recipe, which differs in"
-        f" {', '.join(differ)}; choose another folder"
-    )
+    reason = f"holds a run of another recipe, which differs in {', '.join(differ)}"
+    raise _refusal(out, reason, "choose another folder")
 
 
 @contextlib.contextmanager
@@ -137,13 +122,11 @@ def lock(out: Path) -> Iterator[None]:
     with files.named_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     file = filelock.FileLock(out / ".lock", timeout=PATIENCE, fallback_to_soft=False)
-    with contextlib.ExitStack() as stack:
-        folder = os.open(out, os.O_RDONLY)
-        stack.callback(os.close, folder)
+    with contextlib.ExitStack() as held:
         try:
             with files.named_errors(out):
-                file.acquire()
-            stack.callback(file.release)
+                held.enter_context(file)
+            folder = held.enter_context(_opened(out))
             until = time.monotonic() + PATIENCE
             while not _locked(folder):
                 if time.monotonic() > until:
@@ -154,11 +137,9 @@ def lock(out: Path) -> Iterator[None]:
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            raise ValueError(
-                f"out = {str(out)!r}: its file system has no file locks ({error.strerror}), which"
-                " keep two processes out of one run; mount it with flock, or choose a folder on"
-                " another file system with out"
-            ) from None
+            reason = f"its file system has no file locks ({error.strerror}), which keep two"
+            instead = "mount it with flock, or choose a folder on another file system with out"
+            raise _refusal(out, f"{reason} processes out of one run", instead) from None
         yield
 
 
@@ -166,13 +147,20 @@ def busy(out: Path) -> bool:
     """Whether a process is training in the folder: it then holds the folder's lock."""
     for path in (out / ".lock", out):
         if path.exists():
-            descriptor = os.open(path, os.O_RDONLY)
-            try:
+            with _opened(path) as descriptor:
                 if not _locked(descriptor):
                     return True
-            finally:
-                os.close(descriptor)
     return False
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[int]:
+    """The descriptor of a file or folder; closing it lets go of its lock."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _locked(descriptor: int) -> bool:

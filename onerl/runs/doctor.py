@@ -14,11 +14,10 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,19 +25,21 @@ import pandas as pd
 from onerl.problems import examples
 from onerl.recipe import Recipe
 from onerl.runs.claim import busy
-from onerl.runs.health import CUT, WINDOW, Check, Health, health_of
-from onerl.runs.run import Run
+from onerl.runs.health import CUT, WINDOW, Health, health_of
+from onerl.runs.run import METRICS, Run, read_rows, step_folders
 
-GB = 1e9
-UNBOXED = 0.9
-"""Share of recorded answers without a box above which the missing box is the cause."""
-
+UNBOXED = 0.9  # share of recorded answers without a box above which the missing box is the cause
 AGREED = 0.2
 """Share of boxed answers that agree on another answer than the label. A model that cannot solve a
 problem scatters; one in five the same is a conviction, and then the label is what to look at."""
-
 LOGS = ("launch.log", "job.log")
 LINE = 200  # characters of a log's line that are shown
+HIDDEN = {
+    "never rewarded": {"no signal", "weak signal"},
+    "always rewarded": {"no signal", "weak signal"},
+    "no signal": {"weak signal"},
+}
+"""Verdicts that another one says already."""
 
 
 class Cause(NamedTuple):
@@ -58,115 +59,72 @@ def diagnose(folder: str | Path) -> tuple[Health, list[Cause]]:
     Raises:
         NoRunError: the folder has neither recipe.yaml nor metrics.jsonl.
     """
-    run = Run(folder)
-    if not any((run.path / name).is_file() for name in ("recipe.yaml", "metrics.jsonl")):
+    run, causes, recipe = Run(folder), [], None
+    if not any((run.path / name).is_file() for name in ("recipe.yaml", METRICS)):
         raise NoRunError(f"{run.path}: no run's folder: it has no recipe.yaml and no metrics.jsonl")
-    causes = []
-    recipe = None
     try:
         recipe = run.recipe
     except (ValueError, OSError) as error:
         causes.append(Cause("damaged", f"recipe.yaml cannot be read: {_one_line(str(error))}"))
-    rows, torn = _rows(run.path / "metrics.jsonl")
+    rows, torn = read_rows(run.path / METRICS)
     if torn:
-        causes.append(Cause("damaged", f"metrics.jsonl: line {torn[0]} of {torn[1]} is no row"))
+        causes.append(Cause("damaged", f"metrics.jsonl: {torn}"))
     health = health_of(rows)
     causes += _sick(run, recipe, health)
     causes += _truncated(recipe, rows)
-    causes += _unfinished(run, recipe, rows)
+    if not run.done:
+        causes += _unfinished(run, recipe, rows)
     return health, causes
-
-
-def _rows(file: Path) -> tuple[list[dict[str, Any]], tuple[int, int] | None]:
-    """The rows of metrics.jsonl, and (line, lines) of the first that is none.
-
-    A last line without an end is being written, or was when the run was killed: it is no damage.
-    """
-    lines = file.read_text("utf-8", "replace").splitlines(keepends=True) if file.is_file() else []
-    rows, bad = [], None
-    for number, line in enumerate(lines, 1):
-        row = None
-        if line.endswith("\n"):
-            with contextlib.suppress(ValueError):
-                row = json.loads(line)
-        if isinstance(row, dict) and "step" in row:
-            rows.append(row)
-        elif line.endswith("\n"):
-            bad = bad or (number, len(lines))
-    return rows, bad
 
 
 def _unfinished(run: Run, recipe: Recipe | None, rows: list[dict]) -> Iterator[Cause]:
     """What keeps a run that has no DONE from going on."""
-    if run.done:
-        return
     of = f" of {recipe.steps}" if recipe else ""
     reached = f"step {rows[-1]['step'] if rows else 0}{of}"
     if busy(run.path):
         yield Cause("another process", f"it holds the folder's lock, at {reached}: wait for it")
     else:
-        states = sorted(path.name for path in (run.path / "state").glob("step-*"))
-        goes_on = int(states[-1].removeprefix("step-")) if states else 0
-        parts = [
-            f"no process works on it and there is no DONE; it reached {reached}",
-            f"and last wrote at {_last_written(run.path)}; started again it goes on from step"
-            f" {goes_on}",
-        ]
+        last = max(dict(step_folders(run.path / "state")), default=0)
+        sentence = (
+            f"no process works on it and there is no DONE; it reached {reached} and last wrote at"
+            f" {_last_written(run.path)}; started again it goes on from step {last}"
+        )
         if half := sorted(p.name for p in run.path.glob("*/.*.partial")):
-            parts.append(f"; {half[0]} is half written")
+            sentence += f"; {half[0]} is half written"
         if said := _last_error(run.path):
-            parts.append(f'; its log says "{said}"')
-        yield Cause("ended early", " ".join(parts).replace(" ;", ";"))
+            sentence += f'; its log says "{said}"'
+        yield Cause("ended early", sentence)
     yield from _disk(run.path)
 
 
 def _disk(folder: Path) -> Iterator[Cause]:
     """A disk that has no room for one more checkpoint with its state."""
-    sizes = [
-        max(
-            (sum(p.stat().st_size for p in step.rglob("*") if p.is_file()) for step in steps),
-            default=0,
-        )
-        for steps in (folder.glob("checkpoints/step-*"), folder.glob("state/step-*"))
-    ]
+    needed = 0
+    for kind in ("checkpoints", "state"):
+        steps = [step.rglob("*") for _, step in step_folders(folder / kind)]
+        sizes = [sum(p.stat().st_size for p in paths if p.is_file()) for paths in steps]
+        needed += max(sizes, default=0)
     free = shutil.disk_usage(folder).free
-    if free < sum(sizes) or not free:
+    if free < needed or not free:
         yield Cause(
             "disk full",
-            f"{free / GB:.2f} GB are free, and a checkpoint with its state takes"
-            f" {sum(sizes) / GB:.2f} GB; free some space, the run will resume",
+            f"{free / 1e9:.2f} GB are free, and a checkpoint with its state takes"
+            f" {needed / 1e9:.2f} GB; free some space, the run will resume",
         )
 
 
 def _sick(run: Run, recipe: Recipe | None, health: Health) -> Iterator[Cause]:
     """What the metrics show; of a saturated run the few signals are no trouble."""
-    if health.well:
-        return
-    failed = [check for check in health.results if not check.holds]
-    reward = failed[0].verdict == health.verdict == "never rewarded"
-    if reward:
-        yield Cause("never rewarded", f"{failed[0].sentence}; {_unrewarded(run, recipe)}")
-    for check in _first_of_each(failed):
-        quiet = check.verdict in ("no signal", "weak signal")
-        if not (reward and (quiet or check.verdict == "never rewarded")):
-            yield Cause(check.verdict, check.sentence)
-
-
-def _first_of_each(failed: list[Check]) -> list[Check]:
-    """One check per verdict; those of a collapse are told together."""
-    told: dict[str, Check] = {}
-    for check in failed:
-        before = told.get(check.verdict)
-        if before is None:
-            told[check.verdict] = check
-        elif check.verdict == "collapsed":
-            together = f"{before.sentence}, {check.sentence}"
-            told[check.verdict] = before._replace(sentence=together)
-    if {"no signal", "always rewarded"} & set(told):
-        told.pop("weak signal", None)
-    if "always rewarded" in told:
-        told.pop("no signal", None)
-    return list(told.values())
+    told: dict[str, list[str]] = {}
+    for check in () if health.well else health.results:
+        if not check.holds:
+            told.setdefault(check.verdict, []).append(check.sentence)
+    hidden = {name for verdict in told for name in HIDDEN.get(verdict, ())}
+    for verdict in [name for name in told if name not in hidden]:
+        sentence = ", ".join(told[verdict]) if verdict == "collapsed" else told[verdict][0]
+        if verdict == "never rewarded":
+            sentence += f"; {_unrewarded(run, recipe)}"
+        yield Cause(verdict, sentence)
 
 
 def _unrewarded(run: Run, recipe: Recipe | None) -> str:
@@ -189,7 +147,7 @@ def _unrewarded(run: Run, recipe: Recipe | None) -> str:
     counts = boxed.value_counts()
     label = _label(recipe)
     most = f"{counts.iloc[0]} of {len(boxed)} boxed answers say {_one_line(str(counts.index[0]))}"
-    if recipe is not None and recipe.reward not in ("outcome",):
+    if recipe is not None and recipe.reward != "outcome":
         return f"reward = {recipe.reward} pays for none of {len(answers)} answers ({most})"
     if counts.iloc[0] >= AGREED * len(boxed):
         return f"{most}, and the label is {label}: the label may be wrong"
@@ -219,21 +177,17 @@ def _truncated(recipe: Recipe | None, rows: list[dict]) -> Iterator[Cause]:
 
 
 def _last_written(folder: Path) -> str:
-    files = [folder / name for name in ("metrics.jsonl", "recipe.yaml", "state", "checkpoints")]
+    files = [folder / name for name in (METRICS, "recipe.yaml", "state", "checkpoints")]
     newest = max(path.stat().st_mtime for path in files if path.exists())
-    when = datetime.datetime.fromtimestamp(newest, datetime.UTC)
-    return when.isoformat(" ", timespec="seconds").replace("+00:00", " UTC")
+    return f"{datetime.datetime.fromtimestamp(newest, datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _last_error(folder: Path) -> str | None:
     """The last line of a log that speaks of an error."""
-    for name in LOGS:
-        if not (folder / name).is_file():
-            continue
-        lines = (folder / name).read_text("utf-8", "replace").splitlines()
-        wrong = [line for line in lines if "error" in line.lower() or "Killed" in line]
-        if wrong:
-            return _one_line(wrong[-1])
+    for log in (folder / name for name in LOGS if (folder / name).is_file()):
+        for line in reversed(log.read_text("utf-8", "replace").splitlines()):
+            if "error" in line.lower() or "Killed" in line:
+                return _one_line(line)
     return None
 
 

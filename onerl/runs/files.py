@@ -1,4 +1,7 @@
-"""Files that are whole or invisible: written aside, synced, renamed."""
+"""Files that are whole or invisible: written aside, synced, renamed.
+
+Where one cannot be written, the OSError names it and says what to do (`named_errors`).
+"""
 
 from __future__ import annotations
 
@@ -34,10 +37,6 @@ def atomic_dir(target: str | Path) -> Iterator[Path]:
 
     It replaces what stood there before, and removes what an interrupted write left. Its files get
     the permissions that the umask gives (safetensors' own are for the owner alone).
-
-    Raises:
-        OSError: the disk is full or the folder cannot be written; the message names it, and
-            what stood there before is untouched.
     """
     target = Path(target)
     aside = target.with_name(f".{target.name}.partial")
@@ -65,11 +64,7 @@ def atomic_dir(target: str | Path) -> Iterator[Path]:
 
 
 def append_jsonl(file: str | Path, row: dict[str, Any]) -> None:
-    """Append one JSON line and sync it; keys keep their order.
-
-    Raises:
-        OSError: the file cannot be written; the message names it.
-    """
+    """Append one JSON line and sync it; keys keep their order."""
     with named_errors(Path(file)), Path(file).open("a", encoding="utf-8") as stream:
         stream.write(json.dumps(row) + "\n")
         stream.flush()
@@ -77,22 +72,14 @@ def append_jsonl(file: str | Path, row: dict[str, Any]) -> None:
 
 
 def write_text(file: str | Path, text: str) -> None:
-    """Write a text file whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written; the message names it.
-    """
+    """Write a text file whole or not at all."""
     with atomic_file(file) as aside:
         aside.write_text(text, "utf-8")
 
 
 @contextlib.contextmanager
 def atomic_file(file: str | Path) -> Iterator[Path]:
-    """A path to write, which appears under the name `file` whole or not at all.
-
-    Raises:
-        OSError: the file cannot be written; the message names it.
-    """
+    """A path to write, which appears under the name `file` whole or not at all."""
     file = Path(file)
     aside = file.with_name(f".{file.name}.partial")
     with named_errors(file):
@@ -106,9 +93,9 @@ def remove_partial(folder: Path) -> None:
 
     What a process of this machine is still writing stays. Symbolic links are not followed.
     """
-    for path in [p for p in folder.rglob("*") if PARTIAL.fullmatch(p.name)]:
-        pid = PARTIAL.fullmatch(path.name)[2]
-        if path.is_symlink() or (pid and _alive(int(pid))):
+    for path in list(folder.rglob("*")):
+        partial = PARTIAL.fullmatch(path.name)
+        if not partial or path.is_symlink() or (partial[2] and _alive(int(partial[2]))):
             continue
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
@@ -116,10 +103,10 @@ def remove_partial(folder: Path) -> None:
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
+    except (PermissionError, OverflowError):  # another user's, or no number of a process
+        return True
     except ProcessLookupError:
         return False
-    except (PermissionError, OverflowError):
-        pass
     return True
 
 

@@ -7,9 +7,9 @@
 
 The checks stand in the order in which they decide: the first that fails gives the verdict. The base
 model is known by the first step's rollouts, which are sampled before any update; "lately" is the
-mean over the last 10 steps. Bounds are constants here, each with its reason, and are wide: in
-between, a run is called healthy. Not covered: whether held-out answers get better, which only an
-evaluation shows, and a reward that pays for the wrong thing.
+mean over the last 10 steps. Bounds are wide: in between, a run is called healthy. Not covered:
+whether held-out answers get better, which only an evaluation shows, and a reward that pays for the
+wrong thing.
 """
 
 from __future__ import annotations
@@ -17,14 +17,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    Columns = dict[str, np.ndarray]
+Columns = dict[str, np.ndarray]
 
 VERDICTS = {
     "healthy": "every check holds",
@@ -40,58 +38,25 @@ VERDICTS = {
     "weak signal": "few steps have a group whose rewards differ",
     "no update": "the weights have not moved",
 }
-"""Every verdict, and what it means."""
-
 WELL = ("healthy", "saturated", "no steps")
 
-WINDOW = 10
-"""Steps of "lately". The mean of 10 steps of 64 rollouts is known to within 0.04."""
-
-SATURATED = 0.95
-"""Training reward, lately. The paper reads its saturation off a curve that is near 1."""
-
-QUIET = 10
-"""Steps in a row without a signal. Where one rollout in 100 is rewarded, every second step of 64
-rollouts has none, so 10 such steps in a row are chance once in 600."""
-
-WEAK = 0.5
-"""Share of the last 10 steps that have a signal. Below it most updates have no policy gradient."""
-
-EVIDENCE = 100
-"""Rollouts, without the first step's, before a collapse is judged: a share is then known to 0.1."""
-
-LOST = 0.25
-"""What is left lately, of the best reward so far or of the base model's parsed answers. Healthy
-runs vary between seeds and steps by less than half."""
-
-DROP = 0.1
-"""A fall of the reward that is more than the noise of EVIDENCE rollouts."""
-
-CUT = 0.5
-"""Share of rollouts that reach the length limit, lately, where the base model had half as many.
-A cut answer is rarely right, so a run that cuts most has lost the end of its answers."""
-
-SHORT = 0.2
-"""Length lately, of the base model's. Shortening to a third can pay (a label that is easily
-guessed); an answer of a fifth of the length has no room for steps."""
-
-WILD, WILD_NATS = 4.0, 1.0
-"""Entropy lately, of the base model's, and in nats: the model is choosing between e tokens, where
-it had been choosing between few."""
-
-RIGID = 0.2
-"""Entropy lately, of the base model's, while the reward has not risen. An entropy that falls while
-the reward rises is what learning looks like."""
-
-LARGE = 0.5
-"""An update's norm, of the norm of the weights. An update of the embedded world's runs is 0.006 of
-it, of the paper's 0.0001: one of 0.5 does not adjust a model but replaces it."""
-
-UNGRADED = 0.1
-"""Share of rollouts whose grading timed out or failed. They count as wrong, which is noise."""
-
-UNABLE = ("timeout", "error", "too-long", "bad-gold")
-"""Statuses of a rollout that say that the verifier, not the answer, failed."""
+# The bounds, each with its reason. Shares are of rollouts, and "of the base model's" a ratio.
+WINDOW = 10  # steps of "lately": the mean of 10 steps of 64 rollouts is known to within 0.04
+SATURATED = 0.95  # training reward, lately: the paper reads saturation off a curve near 1
+QUIET = 10  # steps in a row without a signal: with 1 rollout in 100 rewarded, chance once in 600
+WEAK = 0.5  # share of lately's steps with a signal: below, most updates have no policy gradient
+EVIDENCE = 100  # rollouts after the first step before a collapse is judged: shares to within 0.1
+LOST = 0.25  # of the best reward or of the base model's parsed answers; healthy runs vary by half
+DROP = 0.1  # a fall of the reward that is more than the noise of EVIDENCE rollouts
+CUT = 0.5  # share cut at the length limit, where the base model had half as many: answers lost
+SHORT = 0.2  # length, of the base model's: a third can pay (a guessed label), a fifth has no steps
+WILD, WILD_NATS = 4.0, 1.0  # entropy, of the base model's, and in nats: a choice of e tokens
+RIGID = (
+    0.2  # entropy, of the base model's, with no more reward: else it is what learning looks like
+)
+LARGE = 0.5  # an update's norm, of the weights': the world's runs have 0.006, the paper's 0.0001
+UNGRADED = 0.1  # share whose grading failed: they count as wrong, which is noise
+UNABLE = ("timeout", "error", "too-long", "bad-gold")  # the verifier failed, not the answer
 
 STATUS = "status/"
 NUMBERS = (
@@ -99,7 +64,6 @@ NUMBERS = (
     "completion_length",
 )
 """Columns that every row has, where the run has them at all."""
-
 USED = {*NUMBERS, "step", "frac_zero_std", "truncated", "weight_norm"}
 
 
@@ -130,8 +94,6 @@ class Health:
     @cached_property
     def checks(self) -> pd.DataFrame:
         """A row per check, the decisive ones first: check, value, bound, holds."""
-        import pandas as pd
-
         return pd.DataFrame([row[:4] for row in self.results], columns=Check._fields[:4])
 
     def __repr__(self) -> str:
@@ -151,7 +113,7 @@ def health_of(metrics: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Health:
     """
     if not len(metrics):
         return Health("no steps", "no step is recorded yet")
-    rows = _columns(metrics)
+    rows = _columns(pd.DataFrame(metrics))
     last = np.append(rows["step"][1:] != rows["step"][:-1], True)  # of the updates of a step
     steps = {name: values[last] for name, values in rows.items()}
     checks = [*_finite(rows)]
@@ -165,17 +127,14 @@ def health_of(metrics: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Health:
     return Health(*_well(steps), tuple(checks))
 
 
-def _columns(metrics: pd.DataFrame | Sequence[Mapping[str, Any]]) -> Columns:
+def _columns(table: pd.DataFrame) -> Columns:
     """The numbers by name, NaN for null or missing; counts of statuses that a row lacks are 0."""
-    frame = hasattr(metrics, "columns")
-    names = list(metrics.columns) if frame else list(dict.fromkeys(k for r in metrics for k in r))
     found = {}
-    for name in names:
-        if name not in USED and not name.startswith(STATUS):
-            continue
-        cells = metrics[name] if frame else (row.get(name) for row in metrics)
-        values = np.array([np.nan if cell is None else cell for cell in cells], float)
-        found[name] = np.nan_to_num(values) if name.startswith(STATUS) else values
+    for name in table:
+        if name.startswith(STATUS):
+            found[name] = np.nan_to_num(table[name].to_numpy(float))
+        elif name in USED:
+            found[name] = table[name].to_numpy(float)
     return found
 
 
@@ -205,13 +164,10 @@ def _well(steps: Columns) -> tuple[str, str]:
 def _finite(rows: Columns) -> Iterator[Check]:
     bad = {name: ~np.isfinite(rows[name]) for name in NUMBERS if name in rows}
     broken = np.any(list(bad.values()), axis=0) if bad else np.zeros(len(rows["step"]), bool)
-    sentence = ""
-    if broken.any():
-        first = int(np.argmax(broken))
-        names = [name for name, where in bad.items() if where[first]]
-        verb = "is" if len(names) == 1 else "are"
-        sentence = f"{', '.join(names)} of step {rows['step'][first]:.0f} {verb} NaN or infinite"
-    count = int(broken.sum())
+    first, count = int(np.argmax(broken)), int(broken.sum())
+    names = [name for name, where in bad.items() if where[first]]
+    verb = "is" if len(names) == 1 else "are"
+    sentence = f"{', '.join(names)} of step {rows['step'][first]:.0f} {verb} NaN or infinite"
     yield Check("rows with a number not finite", count, "0", count == 0, "non-finite", sentence)
 
 
@@ -223,45 +179,39 @@ def _collapse(steps: Columns) -> Iterator[Check]:
     count = len(steps["step"][lately])
     if "reward" not in steps or (rollouts < EVIDENCE if statuses else count < WINDOW / 2):
         return
-
-    def check(what: str, before: float, value: float, bound: str, holds: bool) -> Check:
-        went = "rose" if value > before else "fell"
-        sentence = f"the {what} {went} from {before:.3g} to {value:.3g} (last {count} steps)"
-        return Check(f"{what}, lately", value, bound, bool(holds), "collapsed", sentence)
-
-    first = {name: values[0] for name, values in steps.items()}
+    base = {name: values[0] for name, values in steps.items()}
     now = {name: values[lately].mean() for name, values in steps.items()}
-    best = max(first["reward"], _best_mean(steps["reward"]))
-    fallen = best > 0 and best - now["reward"] >= DROP and now["reward"] < LOST * best
-    risen = now["reward"] > first["reward"]
-    yield check("reward", best, now["reward"], f"at least {LOST * best:.3g}", not fallen)
-    if "truncated" in steps:
-        before, value = first["truncated"], now["truncated"]
-        holds = value < CUT or value < 2 * before
-        yield check("share of truncated answers", before, value, f"under {CUT}", holds)
-    if f"{STATUS}no-answer" in statuses:
-        before, value = (
-            1 - row[f"{STATUS}no-answer"] / sum(row[name] for name in statuses)
-            for row in (first, now)
-        )
-        bound = f"at least {LOST * before:.3g}"
-        yield check("share of answers in a box", before, value, bound, value >= LOST * before)
-    if "completion_length" in steps:
-        before, value = first["completion_length"], now["completion_length"]
-        holds = value >= SHORT * before or risen
-        yield check("length in tokens", before, value, f"at least {SHORT * before:.3g}", holds)
-    if "entropy" in steps:
-        before, value = first["entropy"], now["entropy"]
-        low, high = RIGID * before, max(WILD * before, WILD_NATS)
-        holds = value <= high and (value >= low or risen)
-        yield check("entropy in nats", before, value, f"{low:.3g} to {high:.3g}", holds)
+    for row in (base, now) if f"{STATUS}no-answer" in statuses else ():
+        row["boxed"] = 1 - row[f"{STATUS}no-answer"] / sum(row[name] for name in statuses)
+    risen = now["reward"] > base["reward"]
+    if len(steps["reward"]) >= WINDOW:
+        means = np.convolve(steps["reward"], np.full(WINDOW, 1 / WINDOW), "valid")
+        base["reward"] = max(base["reward"], means.max())  # the best so far
 
+    def check(name: str, what: str, bound: str, holds: bool) -> Check:
+        went = "rose" if now[name] > base[name] else "fell"
+        change = f"from {base[name]:.3g} to {now[name]:.3g} (last {count} steps)"
+        sentence = f"the {what} {went} {change}"
+        return Check(f"{what}, lately", now[name], bound, bool(holds), "collapsed", sentence)
 
-def _best_mean(reward: np.ndarray) -> float:
-    """The highest mean of WINDOW steps in a row."""
-    if len(reward) < WINDOW:
-        return float(reward[0])
-    return float(np.convolve(reward, np.full(WINDOW, 1 / WINDOW), "valid").max())
+    best, least = base["reward"], LOST * base["reward"]
+    fallen = best > 0 and best - now["reward"] >= DROP and now["reward"] < least
+    yield check("reward", "reward", f"at least {least:.3g}", not fallen)
+    if "truncated" in now:
+        holds = now["truncated"] < CUT or now["truncated"] < 2 * base["truncated"]
+        yield check("truncated", "share of truncated answers", f"under {CUT}", holds)
+    if "boxed" in now:
+        least = LOST * base["boxed"]
+        holds = now["boxed"] >= least
+        yield check("boxed", "share of answers in a box", f"at least {least:.3g}", holds)
+    if "completion_length" in now:
+        least = SHORT * base["completion_length"]
+        holds = now["completion_length"] >= least or risen
+        yield check("completion_length", "length in tokens", f"at least {least:.3g}", holds)
+    if "entropy" in now:
+        low, high = RIGID * base["entropy"], max(WILD * base["entropy"], WILD_NATS)
+        holds = now["entropy"] <= high and (now["entropy"] >= low or risen)
+        yield check("entropy", "entropy in nats", f"{low:.3g} to {high:.3g}", holds)
 
 
 def _large_update(steps: Columns) -> Iterator[Check]:
@@ -280,8 +230,7 @@ def _large_update(steps: Columns) -> Iterator[Check]:
 
 def _grading(steps: Columns) -> Iterator[Check]:
     counts = {n.removeprefix(STATUS): v.sum() for n, v in steps.items() if n.startswith(STATUS)}
-    total = sum(counts.values())
-    if not total:
+    if not (total := sum(counts.values())):
         return
     failed = {name: count for name, count in counts.items() if count and name in UNABLE}
     value = sum(failed.values()) / total
@@ -304,22 +253,20 @@ def _signal(steps: Columns) -> Iterator[Check]:
     if "reward" not in steps:
         return
     spread, reward, n = _spread(steps), steps["reward"], len(steps["step"])
-    seen = np.flatnonzero(spread > 0)
-    quiet = int(n - seen[-1] - 1 if len(seen) else n)
-    never, verdict = "there is nothing to learn from", "no signal"
+    quiet = int(n - 1 - np.max(np.flatnonzero(spread > 0), initial=-1))
+    nothing, verdict = "there is nothing to learn from", "no signal"
     alike = (
         f"in the last {quiet} steps all rollouts of a group had the same reward (mean"
-        f" {reward[-max(quiet, 1) :].mean():.2f}): {never}"
+        f" {reward[-max(quiet, 1) :].mean():.2f}): {nothing}"
     )
-    so_far = f"in the last {n} steps (all so far): {never}"
-    if (reward == 0).all():
-        verdict, alike = "never rewarded", f"no rollout was rewarded {so_far}"
-    elif (reward == 1).all():
-        verdict, alike = "always rewarded", f"every rollout was rewarded {so_far}"
+    for value, often, which in ((0, "never", "no"), (1, "always", "every")):
+        if (reward == value).all():
+            verdict = f"{often} rewarded"
+            alike = f"{which} rollout was rewarded in the last {n} steps (all so far): {nothing}"
     yield Check("groups with a signal", spread.mean(), "over 0", quiet < n, verdict, alike)
     yield Check("steps since a signal", quiet, f"under {QUIET}", quiet < QUIET, "no signal", alike)
-    share, last = (spread[-WINDOW:] > 0).mean(), min(n, WINDOW)
-    few = f"only {share:.0%} of the last {last} steps had a group whose rewards differ"
+    share = (spread[-WINDOW:] > 0).mean()
+    few = f"only {share:.0%} of the last {min(n, WINDOW)} steps had a group whose rewards differ"
     name, bound = f"last {WINDOW} steps with a signal", f"at least {WEAK}"
     yield Check(name, share, bound, bool(share >= WEAK), "weak signal", few)
 

@@ -8,6 +8,7 @@ resumed and when a finished one is returned.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib.metadata
 import os
@@ -47,59 +48,41 @@ def write_provenance(
 ) -> None:
     """Write what this start is made with, before it does anything; then world and recipe.
 
-    A first start makes `provenance.json`, a later one is added to it. A run in a world has its
-    `world.json`.
-
     Args:
         prompts: the rendered training prompts; their sha256 are kept.
         inputs: sums of what the run is made from, by name.
         used: settings that change the bits of a run and are not in the recipe's hash.
-
-    Raises:
-        OSError: a file cannot be written.
     """
     out.mkdir(parents=True, exist_ok=True)
     start = {
         "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "command": masked([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "python": platform.python_version(),
-        "packages": {name: version for name in PACKAGES if (version := _version(name))},
+        "packages": _versions(),
         "git": git_commit(),
         "hardware": hardware(),
         "used": dict(used or {}),
     }
-    first = read(out)
-    if first:
+    if first := read(out):
         values = {**first, "resumed": [*first.get("resumed", []), start]}
     else:
-        values = {
-            "recipe_hash": recipe.hash(),
-            "prompt_sha256": sorted({prompt_sha256(prompt) for prompt in prompts}),
-            "inputs": dict(inputs or {}),
-            **start,
-        }
+        sums_of_prompts = sorted({prompt_sha256(prompt) for prompt in prompts})
+        values = {"recipe_hash": recipe.hash(), "prompt_sha256": sums_of_prompts}
+        values |= {"inputs": dict(inputs or {}), **start}
     files.write_text(out / FILE, sums.sealed(values))
-    public = recipe.replace(vllm_url=masked([recipe.vllm_url])[0])
     if recipe.scale == "world":
         recipe.world.save(out)
-    if recipe_of(out) != recipe.hash() or not _whole(out / "recipe.yaml"):
-        files.write_text(out / "recipe.yaml", public.to_yaml())
+    file = out / "recipe.yaml"  # a cut one lacks fields, which its preset would fill in
+    if recipe_of(out) != recipe.hash() or not set(Recipe.model_fields) <= set(read_yaml(file)):
+        public = recipe.replace(vllm_url=masked([recipe.vllm_url])[0])
+        files.write_text(file, public.to_yaml())
 
 
 def write_recipe(file: Path, recipe: Recipe) -> None:
-    """A recipe file for a program that we start; for the owner alone where it has a password.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
+    """A recipe file for a program that we start; for the owner alone where it has a password."""
     with files.atomic_file(file) as aside:
         aside.touch(0o600 if masked([recipe.vllm_url]) != [recipe.vllm_url] else 0o666)
         aside.write_text(recipe.to_yaml(), "utf-8")
-
-
-def _whole(file: Path) -> bool:
-    """Whether a recipe's file has every field: what a cut one lacks, its preset would fill in."""
-    return set(Recipe.model_fields) <= set(read_yaml(file))
 
 
 def recipe_of(out: Path) -> str | None:
@@ -116,6 +99,11 @@ def read(out: Path) -> dict[str, Any] | None:
         return sums.unsealed(out / FILE)
     except (OSError, ValueError):
         return None
+
+
+def recorded_hash(out: Path) -> str | None:
+    """The recipe's hash as the provenance has it, None where that is missing or damaged."""
+    return (read(out) or {}).get("recipe_hash")
 
 
 def same_inputs(out: Path, inputs: Mapping[str, str], prompts: Sequence[str]) -> None:
@@ -160,9 +148,11 @@ def hardware() -> dict[str, Any]:
     """Processor, cores this process may use, memory in GiB, and GPUs once torch is loaded."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     pages = os.sysconf("SC_PHYS_PAGES") if "SC_PHYS_PAGES" in os.sysconf_names else 0
+    info = Path("/proc/cpuinfo")
+    named = re.search(r"^model name\s*:(.*)", info.read_text(), re.M) if info.exists() else None
     found: dict[str, Any] = {
         "machine": platform.machine(),
-        "cpu": _cpu_name(),
+        "cpu": named[1].strip() if named else platform.processor(),
         "cores": cores,
         "memory_gib": round(pages * os.sysconf("SC_PAGE_SIZE") / 2**30) if pages else None,
     }
@@ -175,28 +165,20 @@ def hardware() -> dict[str, Any]:
 
 def git_commit() -> dict[str, Any] | None:
     """Commit of the checkout that onerl is imported from, and whether it was changed since."""
-    folder = Path(__file__).parents[1]
+    git = ["git", "-C", str(Path(__file__).parents[1])]
     try:
-        commit, status = (
-            subprocess.run(
-                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
-            ).stdout.strip()
-            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "--", "."])
+        commit = subprocess.check_output(
+            [*git, "rev-parse", "HEAD"], stderr=subprocess.DEVNULL, text=True
         )
+        status = subprocess.check_output([*git, "status", "--porcelain", "--", "."], text=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return {"commit": commit, "changed": bool(status)}
+    return {"commit": commit.strip(), "changed": bool(status.strip())}
 
 
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

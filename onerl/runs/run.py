@@ -17,32 +17,27 @@ A folder or file under its final name is whole: it was written aside, synced and
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Sequence
+from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+import pandas as pd
+
+from onerl.recipe import Recipe
 from onerl.runs import claim, files, provenance, sums
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from onerl.recipe import Recipe
-    from onerl.runs.health import Health
+from onerl.runs.health import Health, health_of
 
 METRICS, MANIFEST = "metrics.jsonl", "manifest.json"
-NEEDED = {"optimizer.safetensors", "trainer_state.json"}  # in the manifest of every state
 STEP = re.compile(r"step-(\d{6,})")
 
 
 def outputs_folder() -> Path:
-    """Where runs go by default: `outputs/` of the checkout, or else of the working directory.
-
-    The same folder for papermill at the repository's root and for Jupyter in `notebooks/`.
-    """
+    """Where runs go by default: `outputs/` of the checkout, or else of the working directory."""
     checkout = Path(__file__).parents[2]
     return (checkout if (checkout / "pyproject.toml").exists() else Path.cwd()) / "outputs"
 
@@ -56,22 +51,17 @@ class Run:
     def __repr__(self) -> str:
         state = "done" if self.done else "not finished"
         try:
-            return f"Run({str(self.path)!r}, {state}, {self.health.verdict})"
+            verdict = self.health.verdict
         except ValueError:
-            return f"Run({str(self.path)!r}, {state}, metrics damaged)"
+            verdict = "metrics damaged"
+        return f"Run({str(self.path)!r}, {state}, {verdict})"
 
     def _repr_html_(self) -> str:
         return f"<code>{html.escape(repr(self))}</code>"
 
     @property
     def recipe(self) -> Recipe:
-        """The resolved recipe.
-
-        Raises:
-            RecipeError: recipe.yaml is missing, damaged, or of another version.
-        """
-        from onerl.recipe import Recipe
-
+        """The resolved recipe; RecipeError where it is missing, damaged or of another version."""
         return Recipe.load(self.path / "recipe.yaml")
 
     @property
@@ -79,11 +69,8 @@ class Run:
         """Whether all steps are trained. What is damaged since, `verify` says."""
         return (self.path / "DONE").exists()
 
-    def lock(self) -> AbstractContextManager[None]:
-        """Keeps other processes from training here; see `onerl.runs.claim.lock` for what it raises.
-
-        The kernel lets go of it when the process ends, however it ends.
-        """
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Keeps other processes from training here (`onerl.runs.claim.lock`)."""
         return claim.lock(self.path)
 
     @property
@@ -93,34 +80,32 @@ class Run:
 
     @property
     def metrics(self) -> pd.DataFrame:
-        """A row per optimiser step; no rows before the first. A torn last line is left out."""
-        import pandas as pd
+        """A row per optimiser step; no rows before the first. A torn last line is left out.
 
+        Raises:
+            ValueError: a line of metrics.jsonl is no row.
+        """
         return pd.DataFrame(self._rows()).drop(columns="by_example", errors="ignore")
 
     @property
     def health(self) -> Health:
         """How the run is so far, or was at its end: one verdict with the numbers that show it."""
-        from onerl.runs.health import health_of
-
         return health_of(self.metrics)
 
     @property
     def history(self) -> pd.DataFrame:
         """The share of right rollouts, a row per step and a column per example.
 
-        NaN where an example was not visited. Empty for a run on a single example, whose share is
-        the metric `reward`.
+        NaN where an example was not visited. Empty for a single example: the metric `reward`.
         """
-        import pandas as pd
-
         rows = {row["step"]: row["by_example"] for row in self._rows() if "by_example" in row}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("step")
 
     def _rows(self) -> list[dict[str, Any]]:
-        file = self.path / METRICS
-        lines = file.read_text("utf-8").splitlines(keepends=True) if file.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        rows, torn = read_rows(self.path / METRICS)
+        if torn:
+            raise ValueError(f"{self.path / METRICS}: {torn}")
+        return rows
 
     @property
     def checkpoints(self) -> list[tuple[int, Path]]:
@@ -164,13 +149,10 @@ class Run:
             for step in self._asked(steps):
                 if damaged := checkpoint_damage(self.path, step, contents=True):
                     raise ValueError(f"{self.path / damaged[0]} is damaged; train the run again")
-                reports[step] = report = onerl.evaluate(
-                    (step, folders[step]),
-                    benchmarks or recipe.benchmarks,
-                    out=evaluation_folder(self, step, name),
-                    backend=engine,
-                    **{"protocol": longest, **how},
-                )
+                folder, names = evaluation_folder(self, step, name), benchmarks or recipe.benchmarks
+                how = {"protocol": longest, **how, "backend": engine}
+                report = onerl.evaluate((step, folders[step]), names, out=folder, **how)
+                reports[step] = report
                 if progress:
                     row = report.table.iloc[0]
                     shown = f"{row.benchmark} {row.metric} {row.value:.1f} %"
@@ -201,10 +183,9 @@ class Run:
 
         Reads every file that the run keeps: minutes for one with many large checkpoints.
         """
-        found = self.damage(contents=[step for step, _ in self.checkpoints])
-        return [path for path, _ in found]
+        return [path for path, _ in self.damage(contents=dict(self.checkpoints))]
 
-    def damage(self, contents: Sequence[int] = ()) -> list[tuple[str, float]]:
+    def damage(self, contents: Collection[int] = ()) -> list[tuple[str, float]]:
         """What is missing or altered: (path, step), by its size or, in `contents`, by its sum.
 
         Training on from a state before that step makes the path again; from any state, where it
@@ -212,52 +193,55 @@ class Run:
         """
         found: list[tuple[str, float]] = []
         for step, state in step_folders(self.path / "state"):
-            for path in state_damage(self.path, state, contents=step in contents):
-                found.append((path, 0))  # nothing but a resume needs it
+            damaged = state_damage(self.path, state, contents=step in contents)
+            found += [(path, 0) for path in damaged]  # nothing but a resume needs it
         for file in (provenance.FILE, MANIFEST):
             if (self.path / file).exists():
-                try:
-                    sealed = sums.unsealed(self.path / file)
-                    for name in sums.altered(self.path, sealed.get("files", {}), contents=True):
-                        found.append((name, float("inf")))
-                except (OSError, ValueError):
-                    found.append((file, float("inf")))
-        kept, written = (provenance.read(self.path) or {}), provenance.recipe_of(self.path)
-        if written is None or kept.get("recipe_hash", written) != written:
-            return [*found, ("recipe.yaml", float("inf"))]
+                found += [(path, inf) for path in sums.damaged(self.path, file, contents=True)]
+        recorded, written = provenance.recorded_hash(self.path), provenance.recipe_of(self.path)
+        if written is None or recorded not in (None, written):
+            return [*found, ("recipe.yaml", inf)]
         recipe = self.recipe
-        reached = max([step for step, _ in self.checkpoints], default=-1)
-        last = recipe.steps if self.done else reached
+        last = recipe.steps if self.done else max(dict(self.checkpoints), default=-1)
         for step in [*range(0, last, recipe.save_every), last] if last >= 0 else []:
-            for path in checkpoint_damage(self.path, step, contents=step in contents):
-                found.append((path, step or float("inf")))
+            damaged = checkpoint_damage(self.path, step, contents=step in contents)
+            found += [(path, step or inf) for path in damaged]
         return found
+
+
+def read_rows(file: Path) -> tuple[list[dict[str, Any]], str]:
+    """The rows of metrics.jsonl, and which line is the first that is no row ("": every one is).
+
+    A last line without an end is being written, or was when the run was killed: it is left out.
+    """
+    *lines, _ = file.read_bytes().split(b"\n") if file.is_file() else [b""]
+    rows, torn = [], ""
+    for number, line in enumerate(lines, 1):
+        row = None
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+        if isinstance(row, dict) and "step" in row:
+            rows.append(row)
+        else:
+            torn = torn or f"line {number} of {len(lines)} is no row"
+    return rows, torn
 
 
 def checkpoint_damage(run: Path, step: int, contents: bool) -> list[str]:
     """Paths, in the run's folder, of what a step's checkpoint and rollouts lack or have altered."""
-    folder = run / "checkpoints" / folder_name(step)
-    if not folder.is_dir():
-        return [f"checkpoints/{folder.name}"]
-    if not (folder / sums.SUMS).exists():  # a run from before they were kept
+    folder = f"checkpoints/{folder_name(step)}"
+    if not (run / folder).is_dir():
+        return [folder]
+    if not (run / folder / sums.SUMS).exists():  # a run from before they were kept
         return []
-    try:
-        kept = sums.unsealed(folder / sums.SUMS)["files"]
-    except (OSError, ValueError, KeyError):
-        return [f"checkpoints/{folder.name}/{sums.SUMS}"]
-    return sums.altered(run, kept, contents)
+    return sums.damaged(run, f"{folder}/{sums.SUMS}", contents, [f"{folder}/config.json"])
 
 
 def state_damage(run: Path, state: Path, contents: bool) -> list[str]:
     """Paths, in the run's folder, of what a state lacks or has altered; its checkpoint aside."""
-    try:
-        manifest = sums.unsealed(state / MANIFEST)
-        manifest = manifest.get("files", manifest)
-        if not {f"state/{state.name}/{name}" for name in NEEDED} <= set(manifest):
-            return [f"state/{state.name}/{MANIFEST}"]
-        return sums.altered(run, manifest, contents)
-    except (OSError, ValueError, TypeError, AttributeError):
-        return [f"state/{state.name}/{MANIFEST}"]
+    folder = f"state/{state.name}"
+    needed = [f"{folder}/{name}" for name in ("optimizer.safetensors", "trainer_state.json")]
+    return sums.damaged(run, f"{folder}/{MANIFEST}", contents, needed)
 
 
 def evaluation_folder(run: Run, step: int, name: str = "") -> Path:
@@ -270,10 +254,10 @@ def asked_steps(run: Run, evaluate: Literal["last", "all"]) -> list[int]:
 
     "last" of a finished run is its recipe's last step, whether its checkpoint is there or not.
     """
+    if evaluate == "last" and run.done:
+        return [run.recipe.steps]
     steps = [step for step, _ in run.checkpoints if step > 0]
-    if evaluate == "all":
-        return steps
-    return [run.recipe.steps] if run.done else steps[-1:]
+    return steps if evaluate == "all" else steps[-1:]
 
 
 def folder_name(step: int) -> str:

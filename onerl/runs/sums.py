@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +71,19 @@ def altered(root: Path, files: Mapping[str, list | str], contents: bool) -> list
         if not whole:
             found.append(name)
     return found
+
+
+def damaged(root: Path, listing: str, contents: bool, needed: Collection[str] = ()) -> list[str]:
+    """Names of files that a list of sums names and that are altered; its own, where itself is.
+
+    Args:
+        listing: the list's name below `root`; {"files": ...} as `altered` takes them, or,
+            where some are needed, as states were written once, the files alone.
+        needed: names that it must have.
+    """
+    try:
+        values = unsealed(root / listing)
+        kept = values.get("files", values if needed else {})
+        return altered(root, kept, contents) if set(needed) <= set(kept) else [listing]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return [listing]

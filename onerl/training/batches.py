@@ -45,19 +45,32 @@ class DataOrder(Sampler):
                     yield from [prompt] * self.recipe.num_generations
 
 
+def pass_tokens(prompt: int, width: int, rows: int, shared: bool) -> int:
+    """Tokens, padding included, that go through the model for `rows` completions of one prompt.
+
+    With a cache the prompt is `shared`: it goes through once, and its last token with every row.
+    Checkpointed and sharded models take no cache, so there every row begins with the prompt.
+    """
+    return prompt + rows * (1 + width) if shared else rows * (prompt + width)
+
+
 def chunks(
-    prompts: Sequence[tuple[int, ...]], lengths: Sequence[int], rows: Sequence[int], budget: int
+    prompts: Sequence[tuple[int, ...]],
+    lengths: Sequence[int],
+    rows: Sequence[int],
+    budget: int,
+    shared: bool = True,
 ) -> list[list[int]]:
     """Splits `rows` into chunks of one prompt and similar length, each under `budget` tokens.
 
-    A chunk costs its prompt once and, per row, the prompt's last token and the longest completion,
-    padding included; a single row may exceed the budget. The longest row of a chunk comes last.
-    `prompts` and `lengths` are token ids of the prompt, and completion tokens, of every rollout.
+    A chunk costs its `pass_tokens`; a single row may exceed the budget. The longest row of a chunk
+    comes last. `prompts` and `lengths` are token ids of the prompt, and completion tokens, of every
+    rollout.
     """
     groups: list[list[int]] = []
     for row in sorted(rows, key=lambda row: (prompts[row], lengths[row])):
         group = groups[-1] if groups else []
-        cost = len(prompts[row]) + (len(group) + 1) * (lengths[row] + 1)
+        cost = pass_tokens(len(prompts[row]), max(lengths[row], 1), len(group) + 1, shared)
         if group and prompts[group[0]] == prompts[row] and cost <= budget:
             group.append(row)
         else:

@@ -14,7 +14,7 @@ import dataclasses
 import logging
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +67,17 @@ def save_checkpoint(run: Path, step: int, model, tokenizer, weights: dict | None
 
 
 def save_state(
-    run: Path, step: int, model, moments: dict[int, dict[str, Any]], trainer_state: TrainerState
+    run: Path,
+    step: int,
+    model,
+    moments: dict[int, dict[str, Any]],
+    trainer_state: TrainerState,
+    own: Mapping[str, dict[str, torch.Tensor]] | None = None,
 ) -> None:
     """What resuming after `step` needs besides its checkpoint; older states go once it is whole.
 
-    `moments` is the optimiser's state by the index of the parameter.
+    `moments` is the optimiser's state by the index of the parameter, `own` the tensors of further
+    files, by the file's name.
 
     Raises OSError: a file cannot be written, or does not read back as it was written.
     """
@@ -80,6 +86,8 @@ def save_state(
         flat = [(i, *pair) for i, kept in moments.items() for pair in _flat(kept)]
         tensors = {f"{index}.{key}": value for index, key, value in flat}
         save_file(tensors, folder / "optimizer.safetensors")
+        for name, kept in (own or {}).items():
+            save_file(dict(_flat(kept)), folder / name)
         if has_adapters(model):
             from peft import get_peft_model_state_dict
 

@@ -34,7 +34,11 @@ def arguments(recipe: Recipe, out: Path) -> dict[str, Any]:
         "optim": OPTIMIZERS[recipe.optimizer],
         "weight_decay": recipe.weight_decay,
         "max_grad_norm": recipe.max_grad_norm,
-        "model_init_kwargs": {"dtype": "float32", "trust_remote_code": False},
+        "model_init_kwargs": {
+            "dtype": "float32",
+            "trust_remote_code": False,
+            "device_map": None,  # TRL's "auto" would spread the model over all GPUs in sight
+        },
         "bf16": on_gpu,
         "activation_checkpointing": on_gpu,
         "use_cpu": not on_gpu,
@@ -54,7 +58,7 @@ def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
     shared = arguments(recipe, out)
     shared["max_steps"] *= updates
     shared["save_steps"] *= updates
-    return GRPOConfig(
+    config = GRPOConfig(
         **shared,
         per_device_train_batch_size=rollouts // updates // processes.count(),
         steps_per_generation=updates,
@@ -68,6 +72,26 @@ def trl_config(recipe: Recipe, out: Path) -> GRPOConfig:
         scale_rewards="none",  # advantages are scaled in _calculate_rewards
         shuffle_dataset=False,
     )
+    return one_gpu(config)
+
+
+def one_gpu(config):
+    """`config` for a process that uses one GPU, whatever it sees; TRL refuses DataParallel."""
+    config._n_gpu = min(config.n_gpu, 1)
+    return config
+
+
+def gpus_said(seen: int, used: int) -> str:
+    """How many GPUs are used of those in sight, and how to use all; empty where there is none."""
+    if seen == 0:
+        return ""
+    text = f"GPUs: {used} of {seen} used"
+    if used < seen:
+        text += (
+            "; all: accelerate launch --config_file params/accelerate/ddp.yaml --num_processes"
+            f" {seen} -m onerl.train …, or processes={seen} in Python and train.ipynb"
+        )
+    return text
 
 
 ALPHA = 32

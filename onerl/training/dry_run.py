@@ -9,6 +9,7 @@ weights are not.
 import os
 import re
 import shutil
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -23,8 +24,8 @@ from onerl.parameters import params_folder
 from onerl.recipe import Recipe
 from onerl.rollouts.backends import backend_for
 from onerl.runs import claim
-from onerl.training import memory
-from onerl.training.config import check_optimizer
+from onerl.training import memory, processes
+from onerl.training.config import check_optimizer, gpus_said
 from onerl.training.rewards import check_reward, reward_source
 from onerl.training.rows import check_lengths, training_rows
 
@@ -44,7 +45,9 @@ def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
         found.append(f"{what}: {result}" if isinstance(result, str) else what)
         return result
 
-    model = models.locate(recipe.model).name
+    located = models.locate(recipe.model)
+    model = located.name
+    hub = "" if located.folder else hub_reached()
     attempt(f"model {model}", lambda: models.check_model(model))
     tokenizer = attempt("tokenizer", lambda: models.load_tokenizer(model))
     attempt("examples", lambda: examples_of(recipe, tokenizer))
@@ -57,8 +60,44 @@ def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
     attempt(f"optimizer {recipe.optimizer}", lambda: check_optimizer(recipe))
     parts, needed = estimates(recipe, model)
     attempt("out", lambda: check_out(recipe, out, needed))
-    lines = [*(f"found    {line}" for line in found), *(f"MISSING  {line}" for line in missing)]
+    warned = [line for line in (slow_backend(recipe), hub) if line]
+    lines = [
+        *(f"found    {line}" for line in found),
+        *(f"WARNING  {line}" for line in warned),
+        *(f"MISSING  {line}" for line in missing),
+    ]
     return "\n".join([marked(recipe), work(recipe), *parts, *lines]) + "\n", missing
+
+
+def hub_reached() -> str:
+    """Asks the hub once; if nobody answers, says so, and nothing below asks again."""
+    import datasets
+    from huggingface_hub import constants
+
+    try:
+        if not constants.HF_HUB_OFFLINE:
+            urllib.request.urlopen(constants.ENDPOINT, timeout=5).close()
+            return ""
+    except urllib.error.HTTPError:  # it answers
+        return ""
+    except (OSError, ValueError):
+        constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
+    return (
+        "the hub does not answer, or is not to be asked: only what this machine keeps was looked at"
+    )
+
+
+def slow_backend(recipe: Recipe) -> str:
+    """In capitals what would sample for days where vLLM would take minutes; empty elsewhere."""
+    try:
+        if recipe.scale == "world" or backend_for(recipe.backend, recipe.model) != "torch":
+            return ""
+    except ValueError:
+        return ""
+    return (
+        "ROLLOUTS BY TORCH, NOT BY VLLM: our own sampler, where the recipe counts on vLLM; a step"
+        " of this size takes hours or days; pip install 'onerl[vllm]' on a machine with a GPU"
+    )
 
 
 def marked(recipe: Recipe) -> str:
@@ -114,6 +153,7 @@ def estimates(recipe: Recipe, model: str) -> tuple[list[str], float]:
     if torch.cuda.is_available():
         gpu = torch.cuda.get_device_properties(0).total_memory / memory.GB
         here = f"this GPU has {gpu:.1f} GB"
+        here += f"; {gpus_said(torch.cuda.device_count(), processes.count())}"
     phases = memory.gpu_memory(recipe, shape, backend, gpu)
     tables = "".join(
         table(f"GPU memory while {doing}, in GB (estimate; rollouts by {backend})", phases[phase])

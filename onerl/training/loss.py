@@ -31,11 +31,10 @@ def policy_term(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The policy loss of each token, and whether its ratio was clipped; the second of bools.
 
-    Log-probabilities of the sampled tokens and both results are (B, T), advantages (B,); the ratio
-    is clipped to [1 - epsilon, 1 + epsilon].
+    Log-probabilities of the sampled tokens and both results are (B, T), advantages (B, 1) or
+    (B, T); the ratio is clipped to [1 - epsilon, 1 + epsilon].
     """
     ratio = torch.exp(logps - old_logps)  # (B, T)
-    advantages = advantages[:, None]  # (B, 1)
     unclipped = -advantages * ratio
     clipped = -advantages * ratio.clamp(1 - epsilon, 1 + epsilon)
     return torch.max(unclipped, clipped), clipped > unclipped

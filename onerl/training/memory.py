@@ -88,6 +88,7 @@ def gpu_memory(recipe: Recipe, shape: Shape, backend: str, gpu: float | None) ->
         "LoRA adapters, float32": 4 * trained if recipe.lora_rank else 0,
         "moments of the optimiser": moments,
         "reference model, float32": 0 if recipe.lora_rank else 4 * shape.parameters,
+        "critic and its moments": 12 * shape.parameters if recipe.method == "ppo" else 0,
     }
     rollouts = recipe.prompts_per_step * recipe.num_generations
     rows = min(32, rollouts)

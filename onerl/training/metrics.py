@@ -18,6 +18,7 @@ from onerl.training import processes, sharding
 MEANS = (
     *("update_norm", "weight_norm", "completion_length", "truncated", "clip_frac"),
     "sampler_mismatch",  # not with backend transformers
+    "value_loss",  # of method ppo
 )
 STATUSES = ("ok", "no-answer", "unparseable", "timeout")  # counted in every row, even when 0
 ENGINE_ADVICE = (
@@ -63,15 +64,16 @@ class UpdateNorm(TrainerCallback):
 def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
     """The row of the update that `trainer` has just made; means over the rollouts of all ranks.
 
-    Collective. Lengths in tokens, entropy and KL in nats a token, times in seconds; update_norm
-    and weight_norm are L2 norms over the weights that are trained. `logs` has loss, grad_norm and
-    learning_rate of the update.
+    Collective. Lengths and the largest pass in tokens, entropy and KL in nats a token, times in
+    seconds; update_norm and weight_norm are L2 norms over the weights that are trained. `logs` has
+    loss, grad_norm and learning_rate of the update.
     """
     groups = trainer.rewards.view(-1, trainer.num_generations)
     mask = trainer.batch["completion_mask"]
     counts = Counter(trainer._logs["extra"]["status"])
     ends = torch.tensor(trainer.eos_token_ids, device=mask.device)
     ended = torch.isin(trainer.batch["completion_ids"], ends)
+    largest = torch.tensor([trainer.largest_pass], device=mask.device)
     norms = {"update_norm": trainer.update_norm.value, "weight_norm": trainer.update_norm.weights}
     reduced = {
         "completion_length": mask.sum(1).float().mean(),
@@ -92,6 +94,7 @@ def row(trainer, logs: Mapping[str, float]) -> dict[str, Any]:
         "loss": logs["loss"],
         "grad_norm": logs["grad_norm"],
         **{key: means[key] for key in MEANS if key in means},
+        "largest_pass": trainer.accelerator.gather(largest).max().item(),
         **{f"status/{name}": counts[name] for name in (*STATUSES, *sorted(counts))},
         "learning_rate": logs["learning_rate"],
         **{f"seconds/{name}": value for name, value in trainer.seconds.items()},

@@ -109,6 +109,7 @@ class SolutionTrainer(SFTTrainer):
             metrics.record(row, self.out)
 
     # Checkpoints and resume are those of any run.
+    own_state = OneShotTrainer.own_state
     _save_checkpoint = OneShotTrainer._save_checkpoint
     _load_from_checkpoint = OneShotTrainer._load_from_checkpoint
     _load_optimizer_and_scheduler = OneShotTrainer._load_optimizer_and_scheduler

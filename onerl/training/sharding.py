@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import torch
 from accelerate.utils import DistributedType
+from torch.distributed.fsdp import MixedPrecisionPolicy
 from torch.distributed.tensor import DTensor, distribute_tensor
 
 from onerl.recipe import Recipe
@@ -28,6 +29,19 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 def is_fsdp(accelerator) -> bool:
     """Whether no rank has the full weights, so that every pass is a collective."""
     return accelerator.distributed_type == DistributedType.FSDP
+
+
+def sum_in_float32(accelerator) -> None:
+    """Only the weights of a pass are in the type of mixed precision; gradients and outputs are not.
+
+    accelerate's own policy rounds the gradients that ranks add up, and the log-probabilities that
+    leave the model, to bfloat16. The released code's reduce_dtype is float32 (reference 2.6).
+    """
+    plugin = getattr(accelerator.state, "fsdp_plugin", None)
+    if plugin is not None and (policy := plugin.mixed_precision_policy):
+        plugin.mixed_precision_policy = MixedPrecisionPolicy(
+            param_dtype=policy.param_dtype, reduce_dtype=torch.float32, output_dtype=torch.float32
+        )
 
 
 def is_deepspeed(accelerator) -> bool:

@@ -30,7 +30,7 @@ from onerl.rollouts.draws import stream_seed
 from onerl.rollouts.merged import plain
 from onerl.runs import files, run
 from onerl.training import checkpoints, loss, metrics, processes, sampling, sharding
-from onerl.training.batches import DataOrder, chunks, fingerprints, token_weights
+from onerl.training.batches import DataOrder, chunks, fingerprints, pass_tokens, token_weights
 from onerl.training.config import lora_config, trl_config
 from onerl.training.rewards import reward_function
 
@@ -70,14 +70,32 @@ class OneShotTrainer(GRPOTrainer):
         self.remove_callback(PrinterCallback)
         policy = plain(self.accelerator.unwrap_model(self.model))
         self.vocabulary = policy.config.get_text_config().vocab_size
-        self.sharded = sharding.is_fsdp(self.accelerator)
+        self.sharded, self.largest_pass = sharding.is_fsdp(self.accelerator), 0
         sharding.check(recipe, self.accelerator)
         self.own_sampler = sampling.training_sampler(recipe, policy, self)
+
+    @property
+    def shares_prompt(self) -> bool:
+        """Whether a chunk's prompt goes through the model once, into a cache.
+
+        Checkpointing forbids a cache; sharded weights are gathered only in a call of the model.
+        """
+        return not (self.args.gradient_checkpointing or self.sharded)
+
+    @property
+    def kl_coefficient(self) -> float:
+        """Of the KL term of the loss."""
+        return self.recipe.beta
 
     @property
     def rollout_step(self) -> int:
         """Rollout steps done; `_step` counts the updates begun."""
         return self._step // self.args.steps_per_generation
+
+    def create_accelerator_and_postprocess(self):
+        """Under FSDP, sums and outputs are in float32, as in the released code."""
+        super().create_accelerator_and_postprocess()
+        sharding.sum_in_float32(self.accelerator)
 
     # -- data and optimiser ---------------------------------------------------------------------
 
@@ -137,8 +155,9 @@ class OneShotTrainer(GRPOTrainer):
         for the reference model.
         """
         cache, head = None, prompt
-        # checkpointing forbids a cache; sharded weights are gathered only inside a call of `model`
-        if len(prompt) > 1 and not self.args.gradient_checkpointing and not self.sharded:
+        passed = pass_tokens(len(prompt), *mask.shape[::-1], self.shares_prompt)
+        self.largest_pass = max(self.largest_pass, passed)
+        if len(prompt) > 1 and self.shares_prompt:
             cache, head = DynamicCache(), prompt[-1:]
             backbone = self.accelerator.unwrap_model(model).get_decoder()
             with self.accelerator.autocast():
@@ -155,12 +174,13 @@ class OneShotTrainer(GRPOTrainer):
         width = completions.shape[1]
         return out.log_probs[:, -width:], None if out.entropy is None else out.entropy[:, -width:]
 
-    def _chunks(self, prompt_ids, prompt_mask, completion_mask, rows):
+    def _chunks(self, prompt_ids, prompt_mask, completion_mask, rows, shared=None):
         """Rows, their prompt without padding, and the width of their longest completion."""
+        shared = self.shares_prompt if shared is None else shared
         pairs = zip(prompt_ids, prompt_mask, strict=True)
         prompts = [tuple(ids[mask == 1].tolist()) for ids, mask in pairs]
         lengths, device = completion_mask.sum(1).tolist(), prompt_ids.device
-        for group in chunks(prompts, lengths, rows, self.recipe.token_budget):
+        for group in chunks(prompts, lengths, rows, self.recipe.token_budget, shared):
             prompt = torch.tensor(prompts[group[0]], device=device)
             yield torch.tensor(group, device=device), prompt, max(lengths[group[-1]], 1)
 
@@ -182,7 +202,7 @@ class OneShotTrainer(GRPOTrainer):
 
     def training_step(self, model, inputs, num_items_in_batch=None):
         """Rollouts if none are left, then backward through one update; returns the loss, ()."""
-        self.started, self.terms = time.perf_counter(), defaultdict(float)
+        self.started, self.terms, self.largest_pass = time.perf_counter(), defaultdict(float), 0
         if self._step % self.args.steps_per_generation == 0:
             self.seconds = {"rollout": 0.0}
         # TRL shuffles rollouts with the global generator; seeded per step it needs no saving
@@ -205,6 +225,7 @@ class OneShotTrainer(GRPOTrainer):
         recipe, mask = self.recipe, batch["completion_mask"]
         batch = {**batch, "weights": self._token_weights(batch)}
         learns = (batch["advantages"] != 0) & (recipe.policy_loss != 0)  # (B,)
+        learns |= "token_advantages" in batch  # of PPO: hardly one is 0
         learns |= recipe.beta != 0 or recipe.entropy_coef != 0 or self.accelerator.num_processes > 1
         total, plan = torch.zeros((), device=mask.device), []
         for with_gradient in (False, True):
@@ -251,11 +272,12 @@ class OneShotTrainer(GRPOTrainer):
         logps, entropies = self._score(model, inputs["prompt"], inputs["completion_ids"], mask)
         weights = inputs["weights"][:, None] * mask  # (B, T)
         old = inputs.get("old_per_token_logps", logps.detach())
-        policy, clipped = loss.policy_term(logps, old, inputs["advantages"], recipe.epsilon)
+        advantages = inputs.get("token_advantages", inputs["advantages"][:, None])
+        policy, clipped = loss.policy_term(logps, old, advantages, recipe.epsilon)
         kl = loss.kl_term(logps, inputs["ref_per_token_logps"], recipe.kl_clamp)
         parts = {
             "policy_loss": (policy, recipe.policy_loss),
-            "kl": (kl, recipe.beta),
+            "kl": (kl, self.kl_coefficient),
             "entropy": (entropies, -recipe.entropy_coef),
             "clip_frac": (clipped.float(), 0.0),
         }
@@ -309,9 +331,13 @@ class OneShotTrainer(GRPOTrainer):
             metrics.check_state(step, weights or policy.state_dict(), moments)
             self._save_rollouts(step)
             checkpoints.save_checkpoint(self.out, step, policy, self.processing_class, weights)
-            checkpoints.save_state(self.out, step, policy, moments, self.state)
+            checkpoints.save_state(self.out, step, policy, moments, self.state, self.own_state())
 
         processes.on_main_process(write)
+
+    def own_state(self) -> dict[str, dict[str, torch.Tensor]]:
+        """What a method trains beside the policy: tensors by name, by file of the state."""
+        return {}
 
     def _save_rollouts(self, step: int) -> None:
         logs = self._logs

@@ -11,18 +11,21 @@ from fractions import Fraction
 
 from onerl.verifier.lists import ListComparison
 from onerl.verifier.node import Node, is_label, is_name
-from onerl.verifier.numeric import NoValueError, variables
+from onerl.verifier.numeric import attempt, variables
 from onerl.verifier.regions import FLIPPED, region
 from onerl.verifier.structure import read
 from onerl.verifier.tokens import Token
-from onerl.verifier.values import (
-    constant,
-    difference,
-    exact_value,
-    is_constant,
-    shows_exactly,
-)
+from onerl.verifier.values import constant, difference, exact_value, is_constant, shows_exactly
 from onerl.verifier.words import same_text
+
+# in this order: of an arrow and a list, the arrow decides
+_COMPARED = {
+    "arrow": "_arrows", "chain": "_chains", "equation": "_equations", "relation": "_regions",
+    "union": "_regions", "difference": "_regions", "complement": "_regions", "matrix": "_matrices",
+    "list": "_collections", "set": "_collections", "tuple": "_tuples", "base": "_bases",
+    "ratio": "_ratios", "clock": "_ratios", "text": "_texts", "value": "values",
+}  # fmt: skip
+_ORDER = list(_COMPARED).index
 
 
 class Comparison(ListComparison):
@@ -50,34 +53,17 @@ class Comparison(ListComparison):
         return False
 
     def equal(self, gold: Node, answer: Node) -> bool:
+        """Two answers, or parts of answers, by the first kind of `_COMPARED` that is among them."""
         kinds = {gold.kind, answer.kind}
-        if "arrow" in kinds:
-            return self._arrows(gold, answer)
-        if "chain" in kinds:
-            return self._chains(gold, answer)
-        if gold.kind == "list" and gold.detail is None and answer.kind == "equation":
-            return self._assigned_tuple(gold, answer)
-        if "equation" in kinds:
-            return self._equations(gold, answer)
-        if kinds & {"relation", "union", "difference", "complement"} or any(
-            node.kind == "list" and any(i.kind in ("relation", "complement") for i in node.items)
-            for node in (gold, answer)
-        ):
-            return self._regions(gold, answer)
-        if "matrix" in kinds:
-            return self._matrices(gold, answer)
-        if "list" in kinds or "set" in kinds:
-            return self._collections(gold, answer)
-        if "tuple" in kinds:
-            return self._tuples(gold, answer)
-        if "base" in kinds:
-            return self._bases(gold, answer)
-        if kinds & {"ratio", "clock"}:
-            return self._ratios(gold, answer)
-        if "text" in kinds:
-            same = gold.kind == answer.kind and same_text(gold.words, answer.words)
-            return self._say("text", same)
-        return self.values(gold, answer)
+        for node in (gold, answer):
+            if node.kind == "list":
+                kinds |= {item.kind for item in node.items} & {"relation", "complement"}
+        compared = min(kinds, key=_ORDER)
+        return getattr(self, _COMPARED[compared])(gold, answer)
+
+    def _texts(self, gold: Node, answer: Node) -> bool:
+        same = gold.kind == answer.kind and same_text(gold.words, answer.words)
+        return self._say("text", same)
 
     def _arrows(self, gold: Node, answer: Node) -> bool:
         """2x = 10, so x = 5: the last statement counts, and no step may be another answer."""
@@ -88,8 +74,8 @@ class Comparison(ListComparison):
             return False
         name = last.items[0].spelling if last.kind == "equation" else None
         for step in steps:
-            other = step.kind == "equation" and name not in (None, step.items[0].spelling)
-            if other or (step.kind == "equation" and not is_name(step.items[0].tokens)):
+            side = step.items[0] if step.kind == "equation" else None
+            if side and (name not in (None, side.spelling) or not is_name(side.tokens)):
                 continue
             if not self.equal(gold, step):
                 return self._say("one answer", False)
@@ -105,13 +91,8 @@ class Comparison(ListComparison):
         return self._say("approximation", near)
 
     def _near(self, gold: Node, item: Node) -> bool:
-        if self.equal(gold, item):
-            return True
-        target = gold.items[-1] if gold.kind == "equation" else gold
-        try:
-            return shows_exactly(item, constant(target))
-        except NoValueError:
-            return False
+        target = attempt(constant, gold.items[-1] if gold.kind == "equation" else gold)
+        return self.equal(gold, item) or (target is not None and shows_exactly(item, target))
 
     def _assigned_tuple(self, gold: Node, answer: Node) -> bool:
         """(x, y) = (1, 2) against the gold "1, 2"."""
@@ -123,6 +104,8 @@ class Comparison(ListComparison):
         return self._say("list", False)
 
     def _equations(self, gold: Node, answer: Node) -> bool:
+        if gold.kind == "list" and gold.detail is None:
+            return self._assigned_tuple(gold, answer)
         if gold.kind == answer.kind:
             return self._two_equations(gold, answer)
         if gold.kind == "equation":  # y = 2x + 3 against 2x + 3
@@ -136,33 +119,25 @@ class Comparison(ListComparison):
 
     def _sides_hold(self, gold: Node, answer: Node) -> bool:
         """Whether every side that is a claim about the answer is right: 12.7 = 12.8 is wrong."""
-        first, *middle, _ = answer.items
-        letter = (
-            first.tree[1] if first.kind == "value" and (first.tree or ())[:1] == ("var",) else ""
-        )
+        first, *middle, last = answer.items
+        letter = first.tree[1] if first.kind == "value" and _is_letter(first.tree) else ""
         zero = gold.kind == "value" and exact_value(gold) == 0
         for side in (first, *middle):
-            free = variables(side.tree) if side.kind == "value" and side.tree else frozenset()
+            named, later = is_name(side.tokens), side is not first
             claims = is_constant(side) or side.kind in ("tuple", "set", "matrix", "list")
-            if side is not first:
-                own = gold.kind == "value" and gold.tree and variables(gold.tree)
-                claims = claims or bool(own and free) or letter in free
-            if claims and not is_name(side.tokens) and not self.equal(gold, side):
+            if later and ((_unknowns(gold) and _unknowns(side)) or letter in _unknowns(side)):
+                claims = True
+            if claims and (later or not named) and not self.equal(gold, side):
                 return self._say("equation", False)
-            if zero and not is_name(side.tokens) and (side.tree or " ")[0] != "var" and not claims:
+            if zero and not (claims or named or _is_letter(side.tree)):
                 return self._say("equation", False)
-            if side is not first and is_name(side.tokens) and claims and not self.equal(gold, side):
-                return self._say("equation", False)
-        last = answer.items[-1]
-        own = last.kind == "value" and last.tree and letter in variables(last.tree)
-        return self._say(self.rule, not own)
+        return self._say(self.rule, letter not in _unknowns(last))
 
     def _two_equations(self, gold: Node, answer: Node) -> bool:
-        if any(token.text == "'" or token.text == "frac" for token in gold.tokens):
+        if any(token.text in ("'", "frac") for token in gold.tokens):
             gold, answer = _without_arguments(gold), _without_arguments(answer)
-        (gold_left, gold_right), (left, right) = (
-            (node.items[0], node.items[-1]) for node in (gold, answer)
-        )
+        gold_left, gold_right = gold.items[0], gold.items[-1]
+        left, right = answer.items[0], answer.items[-1]
         if gold_left.spelling == left.spelling and is_name(left.tokens):
             return self.equal(gold_right, right) and self._sides_hold(gold_right, answer)
         if len(gold.items) > 2 or len(answer.items) > 2:
@@ -174,7 +149,8 @@ class Comparison(ListComparison):
             return True
         if all(names) and is_constant(gold_right):
             return self._say("equation", False)  # x = 5 is not y = 5
-        return self._say("equation", self._same_zeros(gold, answer))
+        # the same if one is a constant multiple of the other
+        return self._say("equation", bool(self._factor(difference(gold), difference(answer))))
 
     def _same_function(self, gold_name: Node, gold: Node, name: Node, value: Node) -> bool:
         """f(x) = 2x against f(t) = 2t or y = 2x."""
@@ -190,37 +166,32 @@ class Comparison(ListComparison):
             value = renamed(value, after.text, before.text)
         return self.equal(gold, value)
 
-    def _same_zeros(self, gold: Node, answer: Node) -> bool:
-        """Two equations are the same if one is a constant multiple of the other."""
-        factor = self._factor(difference(gold), difference(answer))
-        return factor is not None and factor != 0
-
     def _matrices(self, gold: Node, answer: Node) -> bool:
         if gold.kind == answer.kind:
-            same = gold.detail == answer.detail and self._in_order(gold.items, answer.items)
-            return self._say("matrix", same)
+            return self._same_shape("matrix", gold, answer)
         matrix, other = (gold, answer) if gold.kind == "matrix" else (answer, gold)
-        if other.kind != "tuple" or not (matrix.detail == 1 or len(matrix.items) == matrix.detail):
-            return self._say("matrix", False)
-        if other.detail not in ("()", "[]") or (other.detail == "[]" and other is gold):
-            return self._say("matrix", False)
-        return self._say("matrix", self._in_order(gold.items, answer.items))
+        vector = other.kind == "tuple" and (matrix.detail in (1, len(matrix.items)))
+        bracketed = other.detail == "()" or (other.detail == "[]" and other is answer)
+        same = vector and bracketed and self._in_order(gold.items, answer.items)
+        return self._say("matrix", same)
+
+    def _same_shape(self, rule: str, gold: Node, answer: Node) -> bool:
+        same = gold.detail == answer.detail and self._in_order(gold.items, answer.items)
+        return self._say(rule, same)
 
     def _in_order(self, gold: list[Node], answer: list[Node]) -> bool:
         return len(gold) == len(answer) and all(map(self.equal, gold, answer))
 
     def _tuples(self, gold: Node, answer: Node) -> bool:
-        if gold.kind != answer.kind and "value" in (gold.kind, answer.kind):
-            one = gold.tree is not None and answer.tree is not None  # C(5, 2) is also a binomial
-            return self.values(gold, answer) if one else self._say("tuple", False)
-        if gold.kind != answer.kind:
-            return self._say("tuple", False)
-        same = gold.detail == answer.detail and self._in_order(gold.items, answer.items)
-        return self._say("tuple", same)
+        if gold.kind == answer.kind:
+            return self._same_shape("tuple", gold, answer)
+        if "value" in (gold.kind, answer.kind) and gold.tree and answer.tree:
+            return self.values(gold, answer)  # C(5, 2) is also a binomial
+        return self._say("tuple", False)
 
     def _bases(self, gold: Node, answer: Node) -> bool:
         if gold.kind == answer.kind:
-            return self._say("number base", gold.detail == answer.detail)
+            return self._same_shape("number base", gold, answer)
         digits = answer.spelling.replace(" ", "").upper()
         return self._say("number base", gold.kind == "base" and digits == gold.detail[0])
 
@@ -243,7 +214,7 @@ class Comparison(ListComparison):
     def _regions(self, gold: Node, answer: Node) -> bool:
         first, second = region(gold, trusted=True), region(answer)
         if first is not None and second is not None:
-            return self._say("interval", self._same_pieces(first, second))
+            return self._say("interval", self._same_set(first, second))
         if gold.kind == answer.kind == "relation":
             return self._say("inequality", self._same_relation(gold, answer))
         if gold.kind == answer.kind and gold.kind in ("union", "difference"):
@@ -252,32 +223,23 @@ class Comparison(ListComparison):
             return self._collections(gold, answer)
         return self._say("interval", False)
 
-    def _same_pieces(self, gold: list, answer: list) -> bool:
-        if len(gold) != len(answer):
-            return False
-        rest = list(answer)
-        for left, left_closed, right, right_closed in gold:
-            for index, piece in enumerate(rest):
-                ends = (left_closed, right_closed) == (piece[1], piece[3])
-                if ends and self.equal(left, piece[0]) and self.equal(right, piece[2]):
-                    rest.pop(index)
-                    break
-            else:
-                return False
-        return True
-
     def _same_relation(self, gold: Node, answer: Node) -> bool:
         if len(gold.items) != len(answer.items):
             return False
-        if len(gold.items) > 2:
-            return gold.detail == answer.detail and self._in_order(gold.items, answer.items)
         if gold.detail == answer.detail and self._in_order(gold.items, answer.items):
             return True
         factor = self._factor(difference(gold), difference(answer))
-        if factor is None or factor == 0:
+        if not factor or len(gold.items) > 2:
             return False
-        expected = gold.detail[0] if factor > 0 else FLIPPED[gold.detail[0]]
-        return answer.detail[0] == expected
+        return answer.detail[0] == (gold.detail[0] if factor > 0 else FLIPPED[gold.detail[0]])
+
+
+def _is_letter(tree: tuple | None) -> bool:
+    return tree is not None and tree[0] == "var"
+
+
+def _unknowns(node: Node) -> frozenset[str]:
+    return variables(node.tree) if node.kind == "value" and node.tree else frozenset()
 
 
 def seconds(node: Node) -> Fraction | None:

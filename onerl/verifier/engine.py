@@ -1,12 +1,9 @@
 """The symbolic engine, seen from the caller: a process that is asked, limited and replaced.
 
-`ask` never raises and never blocks for long: the limits are enforced by the supervisor process of
-`worker.py`, from outside the process that computes, so neither threads, event loops, signals nor a
-busy interpreter here matter. A supervisor is started on first use, shared by all threads, started
-anew after a fork and after its own death, and it ends when this process does.
-
-`warm()` starts it ahead of the first question; it is ready in a moment and answers in fractions of
-a millisecond.
+`ask` never raises and never blocks for long: the limits are enforced by the kernel and by the
+supervisor process of `worker.py`, from outside the computation, so neither threads, event loops,
+signals nor a busy interpreter here matter. A supervisor is started on first use, shared by all
+threads, started anew after a fork and after its own death, and it ends when this process does.
 
 What is covered: any hang, crash or memory growth of the computation; death of either side.
 What is not: the supervisor runs as the same user. It parses mathematics and evaluates no code.
@@ -15,19 +12,19 @@ What is not: the supervisor runs as the same user. It parses mathematics and eva
 import atexit
 import json
 import os
-import select
 import subprocess
 import sys
 import threading
-import time
 from contextlib import suppress
-from fractions import Fraction
+from multiprocessing.connection import Pipe
+from pathlib import Path
 
 CPU_SECONDS = 0.5  # decides; measured on the worker, so a busy machine changes nothing
 WALL_SECONDS = 30.0  # only against a worker that sleeps
 MEMORY_MB = 160  # above what the warmed worker uses
 _START_SECONDS = 60.0
 
+_ROOT = str(Path(__file__).absolute().parents[2])
 _BOOT = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
     "from onerl.verifier.worker import main; main(*map(float, sys.argv[2:]))"
@@ -40,21 +37,18 @@ class Engine:
     def __init__(self):
         self._lock = threading.Lock()
         self._process: subprocess.Popen | None = None
-        self._owner = 0
         self._ready = False
         self.starts = 0
 
     def ask(self, trees: tuple, cpu_seconds: float = CPU_SECONDS) -> tuple[str, float]:
         """("equal" | "different" | "unread" | "timeout" | "error", CPU seconds used)."""
-        try:
-            line = (json.dumps([round(cpu_seconds, 3), *map(_encode, trees)]) + "\n").encode()
-        except RecursionError:
-            return "unread", 0.0
         with self._lock:
             for _ in range(2):  # a supervisor that died is replaced once
                 try:
-                    return self._exchange(line)
-                except (OSError, ValueError):
+                    return self._exchange((cpu_seconds, *trees))
+                except RecursionError:
+                    return "unread", 0.0
+                except (OSError, EOFError, ValueError):
                     self._stop()
                 except BaseException:  # interrupted: the late reply must not answer the next one
                     self._stop()
@@ -66,44 +60,40 @@ class Engine:
         with self._lock, suppress(OSError):
             self._launch()
 
-    def _exchange(self, line: bytes) -> tuple[str, float]:
-        self._start()
-        process = self._process
-        process.stdin.write(line)
-        reply = _read_line(process.stdout, WALL_SECONDS + 5)
-        word, used = reply.split()
-        return word, float(used)
-
-    def _start(self) -> None:
+    def _exchange(self, question: tuple) -> tuple[str, float]:
         self._launch()
         if not self._ready:
-            if _read_line(self._process.stdout, _START_SECONDS) != "ready":
-                raise OSError("the verifier's worker did not start")
+            self._receive(_START_SECONDS)
             self._ready = True
+        self._pipe.send(question)
+        return self._receive(WALL_SECONDS + 5)
+
+    def _receive(self, seconds: float):
+        """What the supervisor says next. Raises OSError or EOFError when nothing comes."""
+        if not self._pipe.poll(seconds):
+            raise TimeoutError("no reply from the verifier's worker")
+        return self._pipe.recv()
 
     def _launch(self) -> None:
-        if self._process is not None and self._owner == os.getpid():
-            if self._process.poll() is None:
-                return
-            self._stop()
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _BOOT, json.dumps(_import_path()),
-             str(os.getpid()), str(WALL_SECONDS), str(MEMORY_MB)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            bufsize=0, start_new_session=True,
-        )  # fmt: skip
-        self._owner = os.getpid()
+        if self._process is not None and self._process.poll() is None:
+            return
+        self._stop()
+        self._pipe, theirs = Pipe()
+        path = [_ROOT, *(entry for entry in sys.path if entry and entry != _ROOT)]
+        limits = theirs.fileno(), os.getpid(), WALL_SECONDS, MEMORY_MB
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-c", _BOOT, json.dumps(path), *map(str, limits)],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()], start_new_session=True,
+            )  # fmt: skip
         self.starts += 1
         self._ready = False
 
     def _stop(self) -> None:
         process, self._process = self._process, None
-        if process is None:
-            return
-        for pipe in (process.stdin, process.stdout):
-            with suppress(OSError):
-                pipe.close()
-        if self._owner == os.getpid():  # after a fork the process is the parent's, not ours
+        if process is not None:
+            self._pipe.close()
             process.kill()
             process.wait()
 
@@ -113,6 +103,7 @@ class Engine:
         return self._process.pid if self._process is not None else None
 
     def close(self) -> None:
+        """Ends the supervisor; the next question starts another."""
         with self._lock:
             self._stop()
 
@@ -120,51 +111,14 @@ class Engine:
         """In a forked child: forget the parent's worker, whatever state its lock was in."""
         self._lock = threading.Lock()
         if self._process is not None:
-            for pipe in (self._process.stdin, self._process.stdout):
-                pipe.close()
+            self._pipe.close()
             self._process.returncode = 0  # not ours to wait for
             self._process = None
 
 
-def _import_path() -> list[str]:
-    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    return [root, *(entry for entry in sys.path if entry and entry != root)]
-
-
-def _read_line(pipe, seconds: float) -> str:
-    """One line from an unbuffered pipe. Raises OSError when it does not come."""
-    deadline, data = time.monotonic() + seconds, b""
-    while not data.endswith(b"\n"):
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([pipe], [], [], left)[0]:
-            raise OSError("no reply from the verifier's worker")
-        piece = os.read(pipe.fileno(), 4096)
-        if not piece:
-            raise OSError("the verifier's worker is gone")
-        data += piece
-    return data.decode().strip()
-
-
-def _encode(value):
-    if isinstance(value, Fraction):
-        return {"q": f"{value.numerator}/{value.denominator}"}
-    if isinstance(value, tuple):
-        return [_encode(item) for item in value]
-    return value
-
-
 NUMBERS = Engine()
-
-
-def ask(trees: tuple, cpu_seconds: float = CPU_SECONDS) -> tuple[str, float]:
-    """Asks the engine whether two trees are equal; see `Engine.ask`."""
-    return NUMBERS.ask(trees, cpu_seconds)
-
-
-def warm() -> None:
-    """Starts the worker now, in the background, so that no verdict waits for it."""
-    NUMBERS.warm()
-
+ask = NUMBERS.ask  # whether two trees are equal
+warm = NUMBERS.warm  # starts the worker now, in the background, so that no verdict waits for it
 
 atexit.register(NUMBERS.close)
 if hasattr(os, "register_at_fork"):

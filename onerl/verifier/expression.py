@@ -12,6 +12,9 @@ from onerl.verifier.commands import MATES, Commands
 from onerl.verifier.tokens import Token, UnreadableError, spell
 
 _MAX_DIGITS = 400
+_END = Token("end", "")
+_BINARY = {"+": "add", "-": "sub", "*": "mul", "/": "div", "mod": "mod", "over": "div",
+           "choose": "binom"}  # fmt: skip
 
 
 def parse(tokens: list[Token], *, tight: bool = False) -> tuple:
@@ -21,8 +24,8 @@ def parse(tokens: list[Token], *, tight: bool = False) -> tuple:
     """
     reader = _Reader(tokens, tight)
     tree = reader.sum()
-    if reader.position != len(tokens):
-        raise UnreadableError(f"left over: {tokens[reader.position].text}")
+    if reader.peek() is not _END:
+        raise UnreadableError(f"left over: {reader.peek().text}")
     return tree
 
 
@@ -35,24 +38,30 @@ def number(text: str) -> tuple:
 
 class _Reader(Commands):
     def __init__(self, tokens: list[Token], tight: bool = False):
-        self.tokens = tokens
+        self.tokens = [*tokens, _END, _END, _END]  # as far as anyone looks ahead
         self.tight = tight
         self.position = 0
         self.bars = 0  # open |absolute values|
 
-    @staticmethod
-    def parsed(tokens: list[Token]) -> tuple:
-        return parse(tokens)
+    parsed = staticmethod(parse)
 
     def peek(self, ahead: int = 0) -> Token:
-        index = self.position + ahead
-        return self.tokens[index] if index < len(self.tokens) else Token("end", "")
+        return self.tokens[self.position + ahead]
 
     def take(self) -> Token:
-        if self.position >= len(self.tokens):
+        token = self.tokens[self.position]
+        if token is _END:
             raise UnreadableError("unfinished")
         self.position += 1
-        return self.tokens[self.position - 1]
+        return token
+
+    def accept(self, kind: str, *texts: str) -> Token | None:
+        """The next token, taken, if it is one of `texts`."""
+        token = self.tokens[self.position]
+        if token.kind != kind or token.text not in texts:
+            return None
+        self.position += 1
+        return token
 
     def expect(self, text: str) -> None:
         if self.take().text != text:
@@ -61,40 +70,32 @@ class _Reader(Commands):
     # sum := product (("+" | "-") product)*
     def sum(self) -> tuple:
         tree = self.product()
-        while self.peek().text in ("+", "-") and self.peek().kind == "op":
-            operator = self.take().text
-            tree = ("add" if operator == "+" else "sub", tree, self.product())
-        if self.peek().kind == "cmd" and self.peek().text in ("over", "choose"):
-            operator = self.take().text
-            return ("div" if operator == "over" else "binom", tree, self.sum())
-        return tree
+        while sign := self.accept("op", "+", "-"):
+            tree = (_BINARY[sign.text], tree, self.product())
+        sign = self.accept("cmd", "over", "choose")
+        return (_BINARY[sign.text], tree, self.sum()) if sign else tree
 
-    # product := sign (("*" | "/" | nothing) sign)*
+    # product := sign (("*" | "/" | "mod" | nothing) sign)*
     def product(self) -> tuple:
         tree = self.signed()
         while True:
-            token = self.peek()
-            if token.kind == "op" and token.text in ("*", "/"):
-                self.take()
+            token = self.accept("op", "*", "/") or self.accept("cmd", "mod")
+            if token:
                 right = self.signed()
                 while token.text == "/" and self.tight and self._starts_factor(self.peek()):
                     right = self._implicit(right, self.peek())
-                tree = ("mul" if token.text == "*" else "div", tree, right)
-            elif token == ("cmd", "mod", token.space):
-                self.take()
-                tree = ("mod", tree, self.signed())
-            elif self._starts_factor(token):
-                tree = self._implicit(tree, token)
+                tree = (_BINARY[token.text], tree, right)
+            elif self._starts_factor(self.peek()):
+                tree = self._implicit(tree, self.peek())
             else:
                 return tree
 
-    def signed(self) -> tuple:
-        token = self.peek()
-        if token.kind == "op" and token.text in ("+", "-"):
-            self.take()
-            inner = self.signed()
-            return ("neg", inner) if token.text == "-" else inner
-        return self.power()
+    def signed(self, operand=None) -> tuple:
+        sign = self.accept("op", "+", "-")
+        if sign is None:
+            return (operand or self.power)()
+        inner = self.signed(operand)
+        return ("neg", inner) if sign.text == "-" else inner
 
     def _starts_factor(self, token: Token) -> bool:
         if token.text == "|":
@@ -108,77 +109,58 @@ class _Reader(Commands):
         if left[0] == "neg":  # -2\frac{1}{3} is minus the mixed number
             return ("neg", self._implicit(left[1], token))
         previous = self.tokens[self.position - 1]
-        whole = (
-            previous.kind == "num" and left == number(previous.text) and left[1].denominator == 1
-        )
-        if token.kind == "num" and previous.kind != "close":
-            powers = self.peek(1).text == "^"
-            if not token.space or previous.kind != "num" or not (whole or powers):
+        counted = previous.kind == "num" and left == number(previous.text)
+        whole = counted and left[1].denominator == 1
+        apart = token.kind == "num" and previous.kind != "close"
+        mixed = apart and self.peek(1).text != "^"
+        if apart and (not token.space or previous.kind != "num" or (mixed and not whole)):
+            raise UnreadableError("two numbers without an operator")
+        if mixed:
+            top, slash, bottom = self.take(), self.take(), self.take()
+            if slash.text != "/" or bottom.kind != "num":
                 raise UnreadableError("two numbers without an operator")
-            if not powers:
-                top, slash, bottom = self.take(), self.take(), self.take()
-                if slash.text != "/" or bottom.kind != "num":
-                    raise UnreadableError("two numbers without an operator")
-                return self._mixed(left, ("div", number(top.text), number(bottom.text)))
-        right = self.power()
-        if whole and token.text == "frac" and right[0] == "div":
-            top, bottom = right[1], right[2]
-            if top[0] == bottom[0] == "num" and 0 < top[1] < bottom[1] and left[2] is None:
-                return self._mixed(left, right)
-        return ("mul", left, right)
-
-    @staticmethod
-    def _mixed(whole: tuple, part: tuple) -> tuple:
-        if part[1][1].denominator != 1 or part[2][1].denominator != 1:
+            right = ("div", number(top.text), number(bottom.text))
+        else:
+            right = self.power()
+            if whole and token.text == "frac" and right[0] == "div" and left[2] is None:
+                top, bottom = right[1:]
+                mixed = top[0] == bottom[0] == "num" and 0 < top[1] < bottom[1]
+        if mixed and not right[1][1].denominator == right[2][1].denominator == 1:
             raise UnreadableError("not a mixed number")
-        return ("add", whole, part)
+        return ("add" if mixed else "mul", left, right)
 
     # power := postfix ("^" exponent)?
     def power(self) -> tuple:
         base = self.postfix(self.primary())
-        if self.peek().text == "^":
-            self.take()
+        if self.accept("op", "^"):
             if self._degree_mark():
                 return self.postfix(("deg", base))
             exponent = self.exponent()
-            if self.peek().text == "^":  # a tower without braces: right to left
-                self.take()
+            if self.accept("op", "^"):  # a tower without braces: right to left
                 exponent = ("pow", exponent, self.power())
             base = self.postfix(("pow", base, exponent))
         return base
 
     def _degree_mark(self) -> bool:
         texts = [self.peek(i).text for i in range(3)]
-        if texts[0] == "circ":
-            self.position += 1
-            return True
-        if texts == ["{", "circ", "}"]:
-            self.position += 3
-            return True
-        return False
+        length = 1 if texts[0] == "circ" else 3 * (texts == ["{", "circ", "}"])
+        self.position += length
+        return length > 0
 
     def exponent(self) -> tuple:
-        token = self.peek()
-        if token.kind == "op" and token.text in ("+", "-"):
-            self.take()
-            inner = self.exponent()
-            return ("neg", inner) if token.text == "-" else inner
-        return self.primary()
+        return self.signed(self.primary)
 
     def postfix(self, tree: tuple) -> tuple:
         while True:
-            token = self.peek()
-            if token.text == "!":
-                self.take()
+            if self.peek().text == "!":
                 tree = ("fact", tree)
-            elif token.text == "circ" and token.kind == "cmd":
-                self.take()
+            elif self.peek().text == "%":
+                tree = ("div", tree, number("100"))
+            elif self.peek()[:2] == ("cmd", "circ"):
                 tree = ("deg", tree)
-            elif token.text == "%":
-                self.take()
-                tree = ("div", tree, ("num", Fraction(100), None))
             else:
                 return tree
+            self.take()
 
     def primary(self) -> tuple:
         token = self.take()
@@ -188,14 +170,14 @@ class _Reader(Commands):
             return self._name(token)
         if token.kind == "open":
             return self._bracketed(token)
+        if token.kind == "cmd":
+            return self._command(token.text)
         if token.text == "|":
             self.bars += 1
             inner = self.sum()
             self.bars -= 1
             self.expect("|")
             return ("fn", "abs", inner)
-        if token.kind == "cmd":
-            return self._command(token.text)
         raise UnreadableError(f"unexpected {token.text!r}")
 
     def _number(self, token: Token) -> tuple:
@@ -207,19 +189,17 @@ class _Reader(Commands):
             signed = self.peek(1).text in ("+", "-")
             digits = self.peek(1 + signed)
             if digits.kind == "num" and digits.text.isdigit() and len(digits.text) <= 4:
-                sign = "-" if self.peek(1).text == "-" else ""
+                operation = "div" if self.peek(1).text == "-" else "mul"
                 self.position += 2 + signed
-                power = ("pow", ("num", Fraction(10), None), number(digits.text))
-                mantissa = number(token.text)
-                return ("div" if sign else "mul", mantissa, power)
+                power = ("pow", number("10"), number(digits.text))
+                return (operation, number(token.text), power)
         return number(token.text)
 
     def _repeating(self, head: str) -> tuple:
         digits = spell(self._group())
         if not digits.isdigit() or len(digits) + len(head) > 60:
             raise UnreadableError("not a repeating decimal")
-        _, _, tail = head.partition(".")
-        shift = 10 ** len(tail)
+        shift = 10 ** len(head.partition(".")[2])
         part = Fraction(int(digits), (10 ** len(digits) - 1) * shift)
         return ("num", Fraction(head + "0") + part, None)
 
@@ -238,15 +218,12 @@ class _Reader(Commands):
     def _name(self, token: Token) -> tuple:
         """A variable with its subscript and primes; e, i and f(0) are special."""
         name = token.text
-        if self.peek().text == "_":
-            self.take()
+        if self.accept("op", "_"):
             below = self._group()
             name += "_" + spell(below)
-            if token.text == "C" and self.peek().text == "^":  # C_n^k, C_{2n}^{n}
-                self.take()
+            if token.text == "C" and self.accept("op", "^"):  # C_n^k, C_{2n}^{n}
                 return ("binom", parse(below), self._argument())
-        while self.peek().text == "'":
-            self.take()
+        while self.accept("op", "'"):
             name += "'"
         if name in ("e", "i"):
             return ("const", name)
@@ -254,10 +231,8 @@ class _Reader(Commands):
             name = name.casefold()
             if self.peek().text == "(":  # an unknown function of an argument as it is written
                 return ("var", f"{name}({spell(self._group())})")
-        if name == "C" and self.peek().text == "(":
-            chosen = self._chosen()
-            if chosen:
-                return chosen
+        if name == "C" and self.peek().text == "(" and (chosen := self._chosen()):
+            return chosen
         argument = [self.peek(i) for i in range(3)]
         if [t.text for t in argument[::2]] == ["(", ")"] and argument[1].kind == "num":
             self.position += 3  # f(0): a value of an unknown function, not f times 0
@@ -269,13 +244,12 @@ class _Reader(Commands):
         before = self.position
         self.take()
         upper = self.sum()
-        if self.peek().text == ",":
-            self.take()
-            lower = self.sum()
-            self.expect(")")
-            return ("binom", upper, lower)
-        self.position = before
-        return None
+        if not self.accept("op", ","):
+            self.position = before
+            return None
+        lower = self.sum()
+        self.expect(")")
+        return ("binom", upper, lower)
 
     def _bracketed(self, token: Token) -> tuple:
         close = MATES.get(token.text)
@@ -285,9 +259,8 @@ class _Reader(Commands):
         inner = self.sum()
         self.bars = bars
         self.expect(close)
-        if token.text in ("lfloor", "lceil"):
-            return ("fn", "floor" if token.text == "lfloor" else "ceil", inner)
-        return inner
+        name = {"lfloor": "floor", "lceil": "ceil"}.get(token.text)
+        return ("fn", name, inner) if name else inner
 
     def _argument(self) -> tuple:
         """One braced group or a single digit, letter or command, as \\frac and \\sqrt take it."""
@@ -296,7 +269,6 @@ class _Reader(Commands):
             return self.primary()
         if token.kind == "num" and len(token.text) > 1 and "." not in token.text:
             # \frac12: only the first digit is the argument
-            self.tokens = list(self.tokens)
             self.tokens[self.position] = Token("num", token.text[1:])
             return number(token.text[0])
         if token.kind in ("num", "letter", "cmd"):

@@ -2,16 +2,14 @@ r"""The verdict on a response: extraction, comparison, cache and statuses.
 
 `Grade.status` says whether there was a verdict at all, and training counts it per step:
 
-========== =====================================================================================
-ok         the answer was read and compared
-no-answer  no box, an empty one, or the last one was never closed
-too-long   the answer has more than `MAX_ANSWER` characters
-unparseable the answer is no mathematics we can read, and not the gold's own text
-timeout    the symbolic engine used up its CPU time; wrong, like all that follow
-error      the worker could not be started: no verdict, with a warning, and never cached
-bad-input  the response is not a string
-bad-gold   the gold answer is empty or not text
-========== =====================================================================================
+ok           the answer was read and compared
+no-answer    no box, an empty one, or the last one was never closed
+too-long     the answer has more than `MAX_ANSWER` characters
+unparseable  the answer is no mathematics we can read, and not the gold's own text
+timeout      the symbolic engine used up its CPU time; wrong, like all that follow
+error        the worker could not be started: no verdict, with a warning, and never cached
+bad-input    the response is not a string
+bad-gold     the gold answer is empty or not text
 
 `Grade.rule` names the rule that decided. Verdicts are cached on (answer, gold): a model at work on
 one problem gives the same few answers thousands of times.
@@ -26,7 +24,6 @@ from functools import lru_cache
 from onerl.verifier import engine
 from onerl.verifier.compare import Comparison
 from onerl.verifier.extract import MAX_ANSWER, extract
-from onerl.verifier.node import Node
 from onerl.verifier.spelling import strip_wrapping
 from onerl.verifier.structure import read_answer
 from onerl.verifier.tokens import UnreadableError
@@ -76,7 +73,7 @@ def extract_answer(response: str) -> str | None:
 
 def same_answer(answer: str, gold: str) -> bool:
     """Whether two bare answers are the same."""
-    return isinstance(answer, str) and _verdict(answer, _gold_text(gold), ())[0]
+    return isinstance(answer, str) and _verdict(answer, _gold_text(gold))[0]
 
 
 def grade_many(
@@ -85,10 +82,7 @@ def grade_many(
     """A `Grade` for each (response, gold), in order; `options` has the choices of each."""
     pairs = list(pairs)
     choices = [None] * len(pairs) if options is None else options
-    return [
-        grade(response, gold, options=texts)
-        for (response, gold), texts in zip(pairs, choices, strict=True)
-    ]
+    return [grade(*pair, options=texts) for pair, texts in zip(pairs, choices, strict=True)]
 
 
 def grade(response: str, gold: str, *, options: Mapping[str, str] | None = None) -> Grade:
@@ -103,7 +97,8 @@ def grade(response: str, gold: str, *, options: Mapping[str, str] | None = None)
     if found.answer is None:
         return Grade(False, None, found.status, "extraction")
     choices = tuple(sorted(options.items())) if options else ()
-    return Grade(*_verdict(found.answer, _gold_text(gold), choices, found.answer))
+    correct, status, rule = _verdict(found.answer, _gold_text(gold), choices)
+    return Grade(correct, found.answer, status, rule)
 
 
 def _gold_text(gold) -> str:
@@ -113,14 +108,14 @@ def _gold_text(gold) -> str:
     return str(gold) if isinstance(gold, (int, float)) and not isinstance(gold, bool) else ""
 
 
-def _verdict(answer: str, gold: str, choices: tuple, *shown: str) -> tuple:
-    """(correct, *shown, status, rule), from the cache where it was decided before."""
+def _verdict(answer: str, gold: str, choices: tuple = ()) -> tuple[bool, str, str]:
+    """(correct, status, rule), from the cache where it was decided before."""
     try:
-        correct, status, rule = _cached(answer, gold, choices)
+        return _cached(answer, gold, choices)
     except _UndecidedError as undecided:
-        correct, status, rule = undecided.args[0]
+        correct, status, rule = undecided.args
         warnings.warn(f"no verdict on {answer!r:.60}: {rule} ({status})", RuntimeWarning, 2)
-    return correct, *shown, status, rule
+        return correct, status, rule
 
 
 @lru_cache(CACHE_SIZE)
@@ -128,9 +123,9 @@ def _cached(answer: str, gold: str, choices: tuple) -> tuple[bool, str, str]:
     try:
         verdict = judge(answer, gold, choices=choices)
     except Exception as error:  # the contract: no string raises; a test keeps this branch unreached
-        raise _UndecidedError((False, "error", type(error).__name__)) from None
+        raise _UndecidedError(False, "error", type(error).__name__) from None
     if verdict[1] == "error":
-        raise _UndecidedError(verdict)
+        raise _UndecidedError(*verdict)
     return verdict
 
 
@@ -143,10 +138,9 @@ def judge(answer: str, gold: str, *, choices: tuple = (), ask=None) -> tuple[boo
     """(correct, status, rule) of two bare answers, uncached; `choices` are (letter, text) pairs."""
     if len(answer) > MAX_ANSWER or len(gold) > MAX_ANSWER:
         return False, "too-long" if len(answer) > MAX_ANSWER else "bad-gold", "length"
-    plain_gold, plain_answer = strip_wrapping(gold), strip_wrapping(answer)
-    if not plain_answer:
+    if not strip_wrapping(answer):
         return False, "no-answer", "empty"
-    if not plain_gold:
+    if not strip_wrapping(gold):
         return False, "bad-gold", "empty"
     if _letters(gold) == _letters(answer):
         return True, "ok", "identical"
@@ -176,12 +170,12 @@ def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str,
     ambiguous = _GROUPED.search(answer) or _GROUPED.search(gold)
     status, rule = "unparseable", "unread"
     for group_digits in (True, False) if ambiguous else (True,):
-        given = _read(answer, group_digits)
-        wanted = _read(gold, group_digits)
+        given = _readable(read_answer, answer, group_digits=group_digits)
+        wanted = _readable(read_answer, gold, group_digits=group_digits)
         status = "ok" if given is not None else status
         if given is None or wanted is None:
             continue
-        if _equal(comparison, wanted, given):
+        if _readable(comparison.same, wanted, given):
             return True, "ok", comparison.rule
         rule = comparison.rule
     if comparison.unread and status == "ok":
@@ -189,16 +183,10 @@ def _compare(answer: str, gold: str, comparison: Comparison) -> tuple[bool, str,
     return False, comparison.undecided or status, rule
 
 
-def _equal(comparison: Comparison, gold: Node, answer: Node) -> bool:
+def _readable(read, *texts, **options):
+    """What `read` makes of the texts, or None if they cannot be read."""
     try:
-        return comparison.same(gold, answer)
-    except (UnreadableError, RecursionError):
-        return False
-
-
-def _read(text: str, group_digits: bool) -> Node | None:
-    try:
-        return read_answer(text, group_digits=group_digits)
+        return read(*texts, **options)
     except (UnreadableError, RecursionError):
         return None
 

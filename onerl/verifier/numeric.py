@@ -4,21 +4,20 @@ Three ways, all of bounded cost and none of them able to hang:
 
 * `exact`: a constant built from rationals, as a Fraction;
 * `modular`: a rational function at a point of a finite field. Two rational functions that agree at
-  random points of a field of 2^61 - 1 elements are equal (Schwartz-Zippel), however large their
-  coefficients or powers;
+  random points of two fields of 2^61 - 1 and more elements are equal (Schwartz-Zippel), however
+  large their coefficients or powers;
 * `numeric`: complex floating point at fixed sample points, or the same code on mpmath numbers.
 
 Equality that only floating point supports is confirmed with many digits by the worker process.
 """
-# word lists read better as words
-# ruff: noqa: SIM905
 
 import cmath
 import math
+import operator
 import zlib
 from fractions import Fraction
 
-PRIME = 2**61 - 1
+PRIMES = (2**61 - 1, 2**89 - 1)  # two, as 2^61 is 1 in the first field
 _MAX_BITS = 40_000
 _MAX_FACTORIAL = 3_000
 _MAX_TERMS = 200  # of a sum
@@ -29,349 +28,317 @@ class NoValueError(Exception):
     """The expression has no value here, or none that can be computed in bounded time."""
 
 
-def variables(tree: tuple) -> frozenset[str]:
-    """The free variables; "#" begins a bound one, of a sum, product, integral or limit."""
-    if tree[0] == "var":
-        return frozenset((tree[1],)) if tree[1][0] != "#" else frozenset()
-    found: frozenset[str] = frozenset()
-    for part in tree[1:]:
-        if isinstance(part, tuple):
-            found |= variables(part)
+def attempt(evaluate, *arguments, **options):
+    """What `evaluate` gives, or None where there is no value."""
+    try:
+        return evaluate(*arguments, **options)
+    except NoValueError:
+        return None
+
+
+def nodes(tree: tuple) -> list[tuple]:
+    """Every node of a tree, from the top."""
+    found = [tree]
+    for node in found:
+        for part in node:
+            if isinstance(part, tuple):
+                found.append(part)
     return found
 
 
-def contains(tree: tuple, nodes: frozenset) -> bool:
-    """Whether a node or a function named in `nodes` occurs in `tree`."""
-    if tree[0] in nodes or (tree[0] in ("fn", "many", "const") and tree[1] in nodes):
-        return True
-    return any(isinstance(part, tuple) and contains(part, nodes) for part in tree[1:])
+def rebuilt(tree: tuple, change) -> tuple:
+    """`tree` with each node, from the top, as `change` gives it."""
+    parts = change(tree)
+    return tuple(rebuilt(part, change) if isinstance(part, tuple) else part for part in parts)
+
+
+def variables(tree: tuple) -> frozenset[str]:
+    """The free variables; "#" begins a bound one, of a sum, product, integral or limit."""
+    return frozenset(node[1] for node in nodes(tree) if node[0] == "var" and node[1][0] != "#")
+
+
+def contains(tree: tuple, kinds: frozenset) -> bool:
+    """Whether a node or a function named in `kinds` occurs in `tree`."""
+    return any(
+        node[0] in kinds or (node[0] in ("fn", "many", "const") and node[1] in kinds)
+        for node in nodes(tree)
+    )
+
+
+def infinite(tree: tuple | None) -> str:
+    """ "+", "-" or "" for an expression that is plus or minus infinity or neither."""
+    sign = "+"
+    while tree and tree[0] == "neg":
+        sign, tree = ("-" if sign == "+" else "+"), tree[1]
+    return sign if tree == ("const", "oo") else ""
+
+
+_ARITHMETIC = {
+    "neg": operator.neg, "add": operator.add, "sub": operator.sub, "mul": operator.mul,
+    "div": operator.truediv,
+}  # fmt: skip
 
 
 def exact(tree: tuple) -> Fraction:
     """The value of a constant rational expression. Raises NoValueError."""
-    kind = tree[0]
+    kind, *parts = tree
     if kind == "num":
-        return tree[1]
-    if kind == "neg":
-        return -exact(tree[1])
-    if kind in ("add", "sub", "mul", "div"):
-        return _bounded(_arithmetic(kind, exact(tree[1]), exact(tree[2])))
-    if kind == "pow":
-        return _exact_power(exact(tree[1]), exact(tree[2]))
-    if kind == "root":
-        return _exact_root(exact(tree[1]), exact(tree[2]))
-    if kind == "fact":
-        return Fraction(_factorial(exact(tree[1])))
-    if kind == "binom":
-        return _binomial(exact(tree[1]), exact(tree[2]))
-    if kind == "mod":
-        divisor = exact(tree[2])
-        if divisor == 0:
-            raise NoValueError
-        return exact(tree[1]) % divisor
-    if kind == "fn" and tree[1] in ("floor", "ceil", "abs"):
-        inner = exact(tree[2])
-        return Fraction({"floor": math.floor, "ceil": math.ceil, "abs": abs}[tree[1]](inner))
-    if kind == "many":
-        return _exact_many(tree[1], [exact(item) for item in tree[2:]])
-    raise NoValueError
-
-
-def _arithmetic(kind: str, left, right):
-    if kind == "add":
-        return left + right
-    if kind == "sub":
-        return left - right
-    if kind == "mul":
-        return left * right
-    if right == 0:
+        return parts[0]
+    if kind in ("fn", "many"):
+        kind = parts.pop(0)
+    if kind not in _EXACT:
         raise NoValueError
-    return left / right
-
-
-def _bounded(value: Fraction) -> Fraction:
+    try:
+        value = _EXACT[kind](*map(exact, parts))
+    except ZeroDivisionError as error:
+        raise NoValueError from error
     if value.numerator.bit_length() + value.denominator.bit_length() > _MAX_BITS:
         raise NoValueError
-    return value
+    return value if isinstance(value, Fraction) else Fraction(value)
+
+
+def _whole(value: Fraction, low: float = -math.inf, high: float = math.inf) -> int:
+    if value.denominator != 1 or not low <= value <= high:
+        raise NoValueError
+    return int(value)
 
 
 def _exact_power(base: Fraction, exponent: Fraction) -> Fraction:
-    if exponent.denominator != 1:
-        root = _exact_root(base, Fraction(exponent.denominator))
-        return _exact_power(root, Fraction(exponent.numerator))
+    if exponent.denominator > 1:
+        base = _exact_root(base, exponent.denominator)
     size = base.numerator.bit_length() + base.denominator.bit_length()
-    if abs(exponent) * size > _MAX_BITS or (base == 0 and exponent <= 0):
+    if abs(exponent.numerator) * size > _MAX_BITS or (base == 0 and exponent <= 0):
         raise NoValueError
-    return base ** int(exponent)
+    return base**exponent.numerator
 
 
-def _exact_root(value: Fraction, degree: Fraction) -> Fraction:
-    if degree.denominator != 1 or not 0 < degree < 100 or (value < 0 and degree % 2 == 0):
+def _exact_root(value: Fraction, degree: Fraction | int) -> Fraction:
+    n = _whole(degree, 1, 99)
+    if value < 0 and n % 2 == 0:
         raise NoValueError
-    sign, n = (-1 if value < 0 else 1), int(degree)
-    top, bottom = _integer_root(abs(value.numerator), n), _integer_root(value.denominator, n)
-    if top is None or bottom is None:
+    root = Fraction(_integer_root(abs(value.numerator), n), _integer_root(value.denominator, n))
+    if root**n != abs(value):
         raise NoValueError
-    return Fraction(sign * top, bottom)
+    return root if value > 0 else -root
 
 
-def _integer_root(value: int, degree: int) -> int | None:
-    """The exact root, or None."""
-    if value < 2 or degree == 1:
+def _integer_root(value: int, degree: int) -> int:
+    """The largest integer whose power is at most `value`, by Newton's method from above."""
+    if value < 2:
         return value
-    if degree == 2:
-        root = math.isqrt(value)
-    else:
-        low, high = 1, 1 << (value.bit_length() // degree + 1)
-        while low < high:
-            middle = (low + high + 1) // 2
-            low, high = (middle, high) if middle**degree <= value else (low, middle - 1)
-        root = low
-    return root if root**degree == value else None
+    root = 1 << -(-value.bit_length() // degree)
+    while (lower := ((degree - 1) * root + value // root ** (degree - 1)) // degree) < root:
+        root = lower
+    return root
 
 
-def _factorial(value: Fraction) -> int:
-    if value.denominator != 1 or not 0 <= value <= _MAX_FACTORIAL:
-        raise NoValueError
-    return math.factorial(int(value))
+_EXACT = _ARITHMETIC | {
+    "mod": operator.mod,
+    "pow": _exact_power,
+    "root": _exact_root,
+    "fact": lambda n: math.factorial(_whole(n, 0, _MAX_FACTORIAL)),
+    "binom": lambda n, k: math.comb(_whole(n, 0, _MAX_FACTORIAL), _whole(k, 0, n)),
+    "abs": abs,
+    "floor": math.floor,
+    "ceil": math.ceil,
+    "max": lambda *items: max(items),
+    "min": lambda *items: min(items),
+    "gcd": lambda *items: math.gcd(*map(_whole, items)),
+    "lcm": lambda *items: math.lcm(*map(_whole, items)),
+}
 
 
-def _binomial(upper: Fraction, lower: Fraction) -> Fraction:
-    if (
-        upper.denominator != 1
-        or lower.denominator != 1
-        or not 0 <= lower <= upper <= _MAX_FACTORIAL
-    ):
-        raise NoValueError
-    return Fraction(math.comb(int(upper), int(lower)))
-
-
-def _exact_many(name: str, items: list[Fraction]) -> Fraction:
-    if name in ("max", "min"):
-        return max(items) if name == "max" else min(items)
-    if any(item.denominator != 1 for item in items):
-        raise NoValueError
-    whole = [int(item) for item in items]
-    return Fraction(math.gcd(*whole) if name == "gcd" else math.lcm(*whole))
-
-
-def modular(tree: tuple, salt: int, *, opaque: bool = False) -> int:
-    """The value of a rational function modulo PRIME at the point that `salt` stands for.
+def modular(tree: tuple, prime: int, *, opaque: bool = False) -> int:
+    """The value of a rational function modulo `prime`, at a point that is fixed for each prime.
 
     With `opaque`, whatever is not rational (a root, a function, pi) counts as one more variable, so
     that equal values mean equal expressions, but different ones mean nothing. Else it raises
     NoValueError.
     """
-    kind = tree[0]
-    if kind == "num":
-        return tree[1].numerator * pow(tree[1].denominator, -1, PRIME) % PRIME
-    if kind == "var":
-        return _residue(tree[1], salt)
-    if kind == "neg":
-        return -modular(tree[1], salt, opaque=opaque) % PRIME
-    if kind in ("add", "sub", "mul", "div"):
-        left = modular(tree[1], salt, opaque=opaque)
-        right = modular(tree[2], salt, opaque=opaque)
-        if kind != "div":
-            return _arithmetic(kind, left, right) % PRIME
-        if right == 0:
+
+    def value(tree: tuple) -> int:
+        kind, *parts = tree
+        if kind == "num":
+            return parts[0].numerator * power(parts[0].denominator, -1) % prime
+        if kind == "var":
+            return residue(parts[0])
+        if kind == "div":
+            return value(parts[0]) * power(value(parts[1]), -1) % prime
+        if kind in _ARITHMETIC:
+            return _ARITHMETIC[kind](*map(value, parts)) % prime
+        try:
+            if kind == "pow":
+                return power(value(parts[0]), _whole(exact(parts[1])))
+            return value(("num", exact(tree), None))
+        except NoValueError:
+            if not opaque or tree == ("const", "oo"):
+                raise
+            return residue(repr(tree))
+
+    def power(base: int, exponent: int) -> int:
+        if base % prime == 0 and exponent <= 0:
             raise NoValueError
-        return left * pow(right, -1, PRIME) % PRIME
-    try:
-        if kind == "pow":
-            return _modular_power(modular(tree[1], salt, opaque=opaque), exact(tree[2]))
-        return modular(("num", exact(tree), None), salt)
-    except NoValueError:
-        if not opaque or (kind == "const" and tree[1] == "oo"):
-            raise
-        return _residue(repr(tree), salt)
+        return pow(base, exponent, prime)
 
+    def residue(name: str) -> int:
+        return mixed(name, prime) * mixed(name, ~prime) % prime
 
-def _modular_power(base: int, exponent: Fraction) -> int:
-    if exponent.denominator != 1 or (base == 0 and exponent <= 0):
-        raise NoValueError
-    return pow(base, int(exponent), PRIME)
-
-
-def _residue(name: str, salt: int) -> int:
-    return mixed(name, salt) * mixed(name, ~salt) % PRIME
+    return value(tree)
 
 
 def mixed(name: str, salt: int) -> int:
     return zlib.crc32(f"{salt}:{name}".encode()) + 2
 
 
-class FloatField:
-    """Complex floating point behind `numeric`. The worker has the same with mpmath."""
-
-    number = staticmethod(lambda value: complex(value.numerator / value.denominator))
-    pi, e, i = complex(math.pi), complex(math.e), 1j
-    log = staticmethod(cmath.log)
-
-    @staticmethod
-    def function(name: str, value):
-        return getattr(cmath, name)(value)
-
-    @staticmethod
-    def finite(value) -> bool:
-        return cmath.isfinite(value)
-
-    @staticmethod
-    def factorial(value) -> complex:
-        if value.imag or value.real < 0 or value.real > 170:
-            raise NoValueError
-        return complex(math.gamma(value.real + 1))
-
-    @staticmethod
-    def limit(*_):
-        raise NoValueError
-
-    @staticmethod
-    def floor(value) -> complex:
-        return complex(math.floor(value.real + 1e-9))
-
-
-_CMATH_NAMES = frozenset("sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh exp".split())
+_OF_VALUES = frozenset(("pow", "root", "deg", "fact", "binom", "mod"))
 _RECIPROCAL = {
     "cot": "tan", "sec": "cos", "csc": "sin", "coth": "tanh", "sech": "cosh", "csch": "sinh",
     "asec": "acos", "acsc": "asin",
 }  # fmt: skip
 
 
-def numeric(tree: tuple, point: dict, field=FloatField):
+def numeric(tree: tuple, point: dict, field: type | None = None):
     """The value of `tree` at `point`. Raises NoValueError where there is none."""
+    numbers = (field or FloatField)(point)
     try:
-        value = _numeric(tree, point, field)
+        value = numbers.value(tree)
     except (ArithmeticError, ValueError, TypeError, RecursionError) as error:
         raise NoValueError from error
-    if not field.finite(value):
+    if not numbers.finite(value):
         raise NoValueError
     return value
 
 
-def _numeric(tree: tuple, point: dict, field):
-    kind = tree[0]
-    if kind == "num":
-        return field.number(tree[1])
-    if kind == "var":
-        return point[tree[1]]
-    if kind == "const":
-        if tree[1] == "oo":
+class FloatField:
+    """Complex floating point behind `numeric`, with a method for each node of a tree.
+
+    The worker has the same with mpmath's numbers in place of the first six.
+    """
+
+    complex = complex
+    pi, e, i = complex(math.pi), complex(math.e), 1j
+    finite = staticmethod(cmath.isfinite)
+    library = cmath
+
+    @staticmethod
+    def number(value: Fraction):
+        return complex(value.numerator / value.denominator)
+
+    @staticmethod
+    def fact(value):
+        if value.imag or value.real < 0 or value.real > 170:
             raise NoValueError
-        return getattr(field, tree[1])
-    if kind == "neg":
-        return -_numeric(tree[1], point, field)
-    if kind in ("add", "sub", "mul", "div"):
-        return _arithmetic(
-            kind, _numeric(tree[1], point, field), _numeric(tree[2], point, field)
-        )  # fmt: skip
-    if kind == "pow":
-        return _power(
-            _numeric(tree[1], point, field), _numeric(tree[2], point, field), point, field
+        return complex(math.gamma(value.real + 1))
+
+    @staticmethod
+    def floor(value):
+        return complex(math.floor(value.real + 1e-9))
+
+    def __init__(self, point: dict):
+        self.point = point
+
+    def value(self, tree: tuple):
+        kind, *parts = tree
+        if kind in _ARITHMETIC:
+            return _ARITHMETIC[kind](*map(self.value, parts))
+        if kind in _OF_VALUES:
+            return getattr(self, kind)(*map(self.value, parts))
+        return self._bound(*tree) if kind in HARD else getattr(self, kind)(*parts)
+
+    def num(self, value: Fraction, _):
+        return self.number(value)
+
+    def var(self, name: str):
+        return self.point[name]
+
+    def const(self, name: str):
+        if name == "oo":
+            raise NoValueError
+        return getattr(self, name)
+
+    def pow(self, base, exponent):
+        """Principal value; a point where a negative base meets a fraction decides nothing."""
+        if self.point and _negative(base) and exponent.real != self.floor(exponent).real:
+            raise NoValueError
+        if base == 0 and exponent.real <= 0:
+            raise NoValueError
+        return base**exponent
+
+    def root(self, radicand, degree):
+        if not (_negative(radicand) and degree.imag == 0 and degree.real % 2 == 1):
+            return self.pow(radicand, 1 / degree)
+        if any(name[0] != "#" for name in self.point):
+            raise NoValueError
+        return -((-radicand) ** (1 / degree))
+
+    def deg(self, angle):
+        return angle * self.pi / 180
+
+    def binom(self, n, k):
+        return self.fact(n) / self.fact(k) / self.fact(n - k)
+
+    def mod(self, value, divisor):
+        return value - divisor * self.floor(value / divisor)
+
+    def log(self, base: tuple | None, argument: tuple):
+        value = self.value(argument)
+        base = self.value(base) if base else self.number(Fraction(10))
+        if value == 0 or base in (0, 1) or (self.point and _negative(value)):
+            raise NoValueError
+        return self.library.log(value) / self.library.log(base)
+
+    def many(self, name: str, *items: tuple):
+        values = [self.value(item).real for item in items]
+        if name in ("max", "min"):
+            return self.complex(_EXACT[name](*values))
+        return self.number(_EXACT[name](*[Fraction(round(value)) for value in values]))
+
+    def fn(self, name: str, argument: tuple):
+        """A function's value; at a sample point only where it is real."""
+        value = self.value(argument)
+        if name == "abs":
+            return self.complex(abs(value))
+        if name in ("floor", "ceil"):
+            return self.floor(value) if name == "floor" else -self.floor(-value)
+        if name == "acot":
+            return self.pi / 2 - self.library.atan(value)
+        if name in ("asec", "acsc"):
+            value, name = 1 / value, _RECIPROCAL[name]
+        elif name in _RECIPROCAL:
+            return 1 / getattr(self.library, _RECIPROCAL[name])(value)
+        if self.point and name in ("asin", "acos") and value.imag == 0 and abs(value.real) > 1:
+            raise NoValueError
+        return getattr(self.library, name)(value)
+
+    def _bound(self, kind: str, name: str, low: tuple | None, high: tuple, body: tuple):
+        """A sum or product of few terms; what is infinite or continuous is the worker's."""
+
+        def term(value):
+            return type(self)({**self.point, name: value}).value(body)
+
+        start, last = self._end(low), self._end(high)
+        endless = kind in ("int", "lim") or isinstance(last, float)
+        if type(self) is FloatField and (endless or contains(body, HARD)):
+            raise NoValueError  # for the worker, whose time is limited
+        if endless:
+            return self.limit(kind, term, start, last)
+        count = last.real - start.real + 1
+        whole = not (start.imag or last.imag or start.real % 1 or last.real % 1)
+        if not whole or not 0 <= count <= _MAX_TERMS:
+            raise NoValueError
+        terms = [term(start + index) for index in range(int(count))]
+        return (
+            math.prod(terms, start=self.number(1))
+            if kind == "prod"
+            else self.number(0) + sum(terms)
         )
-    if kind == "root":
-        base, degree = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
-        if _negative(base) and degree.imag == 0 and degree.real % 2 == 1:
-            if point and any(name[0] != "#" for name in point):
-                raise NoValueError
-            return -((-base) ** (1 / degree))
-        return _power(base, 1 / degree, point, field)
-    if kind in HARD:
-        return _bound(tree, point, field)
-    if kind == "deg":
-        return _numeric(tree[1], point, field) * field.pi / 180
-    if kind == "log":
-        return _logarithm(tree, point, field)
-    if kind == "fact":
-        return field.factorial(_numeric(tree[1], point, field))
-    if kind == "binom":
-        n, k = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
-        return field.factorial(n) / field.factorial(k) / field.factorial(n - k)
-    if kind == "mod":
-        a, b = _numeric(tree[1], point, field), _numeric(tree[2], point, field)
-        return a - b * field.floor(a / b)
-    if kind == "many":
-        values = [_numeric(item, point, field).real for item in tree[2:]]
-        if tree[1] not in ("max", "min"):
-            return field.number(_exact_many(tree[1], [Fraction(round(v)) for v in values]))
-        return field.number(Fraction(0)) + (max(values) if tree[1] == "max" else min(values))
-    return _function(tree[1], _numeric(tree[2], point, field), field, bool(point))
 
-
-def _bound(tree: tuple, point: dict, field):
-    """A sum or product of few terms; what is infinite or continuous is for the field to do."""
-    kind, name, low, high, body = tree
-
-    def term(value):
-        return _numeric(body, {**point, name: value}, field)
-
-    ends = [_end(tree, point, field) for tree in (low, high)]
-    if kind in ("int", "lim") or isinstance(ends[1], float):
-        return field.limit(kind, term, *ends)
-    if field is FloatField and contains(body, HARD):
-        raise NoValueError  # sums of sums are for the worker, whose time is limited
-    start, last = ends
-    count = last.real - start.real + 1
-    if start.imag or last.imag or start.real % 1 or last.real % 1 or not 0 <= count <= _MAX_TERMS:
-        raise NoValueError
-    total = field.number(Fraction(kind == "prod"))
-    for index in range(int(count)):
-        value = term(start + index)
-        total = total * value if kind == "prod" else total + value
-    return total
-
-
-def _end(tree: tuple | None, point: dict, field):
-    """An end of a sum or integral; infinity as a float."""
-    sign, inner = (-1, tree[1]) if tree and tree[0] == "neg" else (1, tree)
-    if inner == ("const", "oo"):
-        return sign * math.inf
-    if tree is None:
-        raise NoValueError
-    return _numeric(tree, point, field)
+    def _end(self, tree: tuple | None):
+        """An end of a sum or integral; infinity as a float."""
+        if tree is None:
+            raise NoValueError
+        return float(infinite(tree) + "inf") if infinite(tree) else self.value(tree)
 
 
 def _negative(value) -> bool:
     return value.real < 0 and abs(value.imag) <= 1e-12 * abs(value.real)
-
-
-def _power(base, exponent, point: dict, field):
-    """Principal value; a point where a negative base meets a fraction decides nothing."""
-    if point and _negative(base) and exponent.real != field.floor(exponent).real:
-        raise NoValueError
-    if base == 0 and exponent.real <= 0:
-        raise NoValueError
-    return base**exponent
-
-
-def _logarithm(tree: tuple, point: dict, field):
-    value = _numeric(tree[2], point, field)
-    if value == 0 or (point and _negative(value)):
-        raise NoValueError
-    if tree[1] is None:
-        return field.log(value) / field.log(field.number(Fraction(10)))
-    base = _numeric(tree[1], point, field)
-    if base in (0, 1):
-        raise NoValueError
-    return field.log(value) / field.log(base)
-
-
-def _function(name: str, value, field, sampled: bool = False):
-    """A function's value; at a sample point only where it is real."""
-    if name == "acot":
-        return field.pi / 2 - field.function("atan", value)
-    if name in ("asec", "acsc"):
-        value, name = 1 / value, _RECIPROCAL[name]
-    if sampled and name in ("asin", "acos") and value.imag == 0 and abs(value.real) > 1:
-        raise NoValueError
-    if name == "abs":
-        return field.number(Fraction(0)) + abs(value)
-    if name == "floor":
-        return field.floor(value)
-    if name == "ceil":
-        return -field.floor(-value)
-    if name in _RECIPROCAL:
-        return 1 / field.function(_RECIPROCAL[name], value)
-    if name in _CMATH_NAMES:
-        return field.function(name, value)
-    raise NoValueError

@@ -9,35 +9,32 @@ from fractions import Fraction
 
 import mpmath
 
-from onerl.verifier.numeric import HARD, NoValueError, contains
+from onerl.verifier.numeric import HARD, FloatField, NoValueError, contains
 from onerl.verifier.samples import Samples
 
 _DIGITS = (80, 200)
 _HARD_DIGITS = 30
 
 
-class MpField:
+class MpField(FloatField):
     """The numbers behind `numeric.numeric`, with many digits."""
 
-    log = staticmethod(mpmath.log)
+    complex = mpmath.mpc
     pi = property(lambda self: mpmath.mpc(mpmath.pi))
     e = property(lambda self: mpmath.mpc(mpmath.e))
     i = mpmath.mpc(0, 1)
+    library = mpmath
 
     @staticmethod
     def number(value: Fraction):
         return mpmath.mpc(mpmath.mpf(value.numerator) / value.denominator)
 
     @staticmethod
-    def function(name: str, value):
-        return getattr(mpmath, name)(value)
-
-    @staticmethod
     def finite(value) -> bool:
         return bool(mpmath.isfinite(value)) and abs(value) < mpmath.mpf(10) ** 100_000
 
     @staticmethod
-    def factorial(value):
+    def fact(value):
         if value.imag or value.real < 0 or value.real > 10_000:
             raise NoValueError
         return mpmath.gamma(value + 1)
@@ -49,13 +46,13 @@ class MpField:
     @staticmethod
     def limit(kind: str, term, start, end):
         """An integral, an infinite sum or product, or a limit, by mpmath's extrapolation."""
-        ends = [mpmath.mpf(at) if isinstance(at, float) else at.real for at in (start, end)]
+        start, end = (mpmath.mpf(at) if isinstance(at, float) else at.real for at in (start, end))
         if kind == "int":
-            return mpmath.mpc(mpmath.quad(term, ends))
+            return mpmath.mpc(mpmath.quad(term, [start, end]))
         if kind == "lim":
-            return mpmath.mpc(mpmath.limit(lambda at: term(mpmath.mpc(at)), ends[0], exp=True))
+            return mpmath.mpc(mpmath.limit(lambda at: term(mpmath.mpc(at)), start, exp=True))
         method = mpmath.nsum if kind == "sum" else mpmath.nprod
-        return mpmath.mpc(method(lambda at: term(mpmath.mpc(at)), [int(ends[0]), mpmath.inf]))
+        return mpmath.mpc(method(lambda at: term(mpmath.mpc(at)), [int(start), mpmath.inf]))
 
 
 def same_trees(first: tuple, second: tuple) -> bool:
@@ -66,7 +63,7 @@ def same_trees(first: tuple, second: tuple) -> bool:
     for digits in (_HARD_DIGITS,) if hard else _DIGITS:
         mpmath.mp.dps = digits
         bound, found = mpmath.mpf(10) ** (-digits // 2), []
-        for left, right in samples.pairs(first, second, MpField(), mpmath.mpc):
+        for left, right in samples.pairs(first, second, MpField, mpmath.mpc):
             if left is None:
                 return False
             size = max(abs(left), abs(right))
@@ -90,8 +87,7 @@ def _vanishes(few: tuple, many: tuple) -> bool:
 
 def warm() -> None:
     """First use of what questions need, before the first fork."""
-    x, two = ("var", "x"), ("num", Fraction(2), None)
-    one = ("num", Fraction(1), None)
+    x, one, two = ("var", "x"), ("num", Fraction(1), None), ("num", Fraction(2), None)
     square = ("add", ("pow", ("fn", "sin", x), two), ("pow", ("fn", "cos", x), two))
     same_trees(("log", ("const", "e"), ("fn", "exp", square)), one)
     same_trees(("root", ("fact", ("mul", ("const", "pi"), one)), two), ("const", "pi"))

@@ -4,15 +4,13 @@ The order is: units, identical trees, exact rationals, rational functions over a
 decimals of an exact value, floating point (which can only refuse), and last the engine (which
 confirms with many digits).
 """
-# word lists read better as words
-# ruff: noqa: SIM905
 
 from dataclasses import replace
 from fractions import Fraction
 
 from onerl.verifier import numeric, units
 from onerl.verifier.node import Node
-from onerl.verifier.numeric import HARD, NoValueError
+from onerl.verifier.numeric import HARD, NoValueError, attempt, infinite, nodes, rebuilt
 from onerl.verifier.samples import Samples
 
 ENGINE_SECONDS = 0.5  # CPU time of the engine one comparison may use
@@ -38,25 +36,23 @@ class ValueComparison:
 
     def values(self, gold: Node, answer: Node) -> bool:
         """Two expressions with their units."""
-        if not units.agree(gold.unit, answer.unit):
-            return self._say("units differ", False)
-        if "deg" in (gold.mark, answer.mark) and RADIAN in (gold.unit, answer.unit):
+        marks = {gold.mark, answer.mark}
+        agree = units.agree(gold.unit, answer.unit)
+        if agree and "deg" in marks and RADIAN in (gold.unit, answer.unit):
             gold, answer = (n if n.mark else replace(n, unit=None) for n in (gold, answer))
             return gold.mark != answer.mark and self._other_scale(gold, answer)
-        if gold.mark != answer.mark and (
-            (gold.mark and answer.unit) or (answer.mark and gold.unit)
-        ):
+        crossed = (gold.mark and answer.unit) or (answer.mark and gold.unit)
+        if not agree or marks == {"%", "deg"} or (len(marks) == 2 and crossed):
             return self._say("units differ", False)
-        if {gold.mark, answer.mark} == {"%", "deg"}:
-            return self._say("units differ", False)
-        first, second = gold.tree, answer.tree
-        if first is None or second is None:
-            return self._unparsed(gold, answer)
-        if not numeric.variables(first) and numeric.variables(second):
+        if gold.tree is None or answer.tree is None:  # beyond our parser: by spelling
+            self.unread = self.unread or answer.tree is None
+            same = gold.spelling == answer.spelling != ""
+            return self._say("identical" if same else "unread", same)
+        if numeric.variables(answer.tree) and not numeric.variables(gold.tree):
             answer = without_short_unit(answer)
-            second = answer.tree
             if not units.agree(gold.unit, answer.unit):
                 return self._say("units differ", False)
+        first, second = gold.tree, answer.tree
         if first == second:
             return self._say("identical", True)
         if numeric.contains(second, HARD) and not (
@@ -65,9 +61,7 @@ class ValueComparison:
             return self._say("left standing", False)
         if any(self._same_value(gold, answer, *pair) for pair in _readings(gold, answer)):
             return True
-        if gold.mark != answer.mark:
-            return self._other_scale(gold, answer)
-        return False
+        return len(marks) == 2 and self._other_scale(gold, answer)
 
     def _other_scale(self, gold: Node, answer: Node) -> bool:
         """10 % is 0.1, and 30 degrees is pi/6, when only one side carries the sign."""
@@ -81,27 +75,16 @@ class ValueComparison:
         return self._same_value(gold, answer, scaled, plain.tree)
 
     def _same_value(self, gold: Node, answer: Node, first: tuple, second: tuple) -> bool:
-        names = numeric.variables(first) | numeric.variables(second)
-        if not names:
-            try:
-                exact = numeric.exact(first), numeric.exact(second)
-            except NoValueError:
-                pass
-            else:
-                return self._say("exact", exact[0] == exact[1]) or self._decimal(gold, answer)
+        equal = attempt(lambda: numeric.exact(first) == numeric.exact(second))
+        if equal is not None:
+            return self._say("exact", equal) or self._decimal(gold, answer)
         if infinite(first) or infinite(second):
             return self._say("infinity", infinite(first) == infinite(second))
-        try:
-            agree = _agree(first, second)
-        except (NoValueError, ValueError):
-            pass
-        else:
-            return self._say("exact", agree) or self._decimals(gold, answer, first, second)
-        try:
-            if _agree(first, second, opaque=True):
-                return self._say("exact", True)
-        except (NoValueError, ValueError):
-            pass
+        equal = attempt(_agree, first, second)
+        if equal is not None:
+            return self._say("exact", equal) or self._decimals(gold, answer, first, second)
+        if attempt(_agree, first, second, opaque=True):
+            return self._say("exact", True)
         if self._decimals(gold, answer, first, second):
             return True
         hard = numeric.contains(first, HARD) or numeric.contains(second, HARD)
@@ -119,14 +102,11 @@ class ValueComparison:
         """A decimal stands for an exact value when it shows enough correct decimals of it."""
         for node, other in ((answer, gold), (gold, answer)):
             value, decimals = literal(node)
-            if value is None or decimals is None or literal(other)[1] is not None:
+            if decimals is None or decimals < DECIMALS or literal(other)[1] is not None:
                 continue
             shown = len(str(abs(round(value * 10**decimals))))  # digits after leading zeros
-            if decimals < DECIMALS or shown < 4:
-                continue
-            try:
-                target = constant(other)
-            except NoValueError:
+            target = attempt(constant, other)
+            if shown < 4 or target is None:
                 continue
             slack = abs(target) / 10**15 if exact_value(other) is None else Fraction(0)
             if shows(value, decimals, target, slack):
@@ -153,12 +133,6 @@ class ValueComparison:
             self.undecided = "error" if reply == "error" else "timeout"
         return self._say("symbolic", reply == "equal")
 
-    def _unparsed(self, gold: Node, answer: Node) -> bool:
-        """Expressions beyond our own parser: only the same spelling is the same."""
-        self.unread = self.unread or answer.tree is None
-        same = gold.spelling == answer.spelling != ""
-        return self._say("identical" if same else "unread", same)
-
     def _factor(self, first: tuple | None, second: tuple | None) -> float | None:
         """The constant c with second = c * first, or None."""
         if first is None or second is None:
@@ -170,9 +144,7 @@ class ValueComparison:
         if len(ratios) < 3 or abs(ratios[0].imag) > 1e-9 * abs(ratios[0]):
             return None
         factor = ratios[0].real
-        if any(abs(ratio - factor) > 1e-8 * abs(factor) for ratio in ratios):
-            return None
-        return factor
+        return factor if all(abs(r - factor) <= 1e-8 * abs(factor) for r in ratios) else None
 
 
 def _readings(gold: Node, answer: Node):
@@ -182,29 +154,14 @@ def _readings(gold: Node, answer: Node):
     for one, other in ((first, answer.tight), (gold.tight, second)):
         if one is not None and other is not None:
             yield one, other
-    logs = any(token.text == "log" for node in (gold, answer) for token in node.tokens)
-    if logs and _bare_log(first) != _bare_log(second):
-        yield _natural(first), _natural(second)
+    natural = rebuilt(first, _natural), rebuilt(second, _natural)
+    if (natural[0] == first) != (natural[1] == second):
+        yield natural
 
 
-def _bare_log(tree: tuple) -> bool:
-    return (tree[0] == "log" and tree[1] is None) or any(
-        isinstance(part, tuple) and _bare_log(part) for part in tree[1:]
-    )
-
-
-def _natural(tree: tuple) -> tuple:
-    """Every logarithm without a base as a natural one."""
-    if tree[0] == "log" and tree[1] is None:
-        tree = ("log", ("const", "e"), tree[2])
-    return tuple(_natural(part) if isinstance(part, tuple) else part for part in tree)
-
-
-def _long_decimals(tree: tuple) -> list[tuple]:
-    """The decimals of a tree, if each shows at least six places and four digits."""
-    if tree[0] == "num":
-        return [tree] if tree[2] else []
-    return [found for part in tree[1:] if isinstance(part, tuple) for found in _long_decimals(part)]
+def _natural(node: tuple) -> tuple:
+    """A logarithm without a base as a natural one."""
+    return ("log", ("const", "e"), node[2]) if node[:2] == ("log", None) else node
 
 
 def _coefficients_agree(first: tuple, second: tuple) -> bool:
@@ -213,24 +170,24 @@ def _coefficients_agree(first: tuple, second: tuple) -> bool:
     Each decimal may be wrong by half a unit of its last place, and no more: the difference of the
     two sides is compared with what such errors make of it, in its real and imaginary part.
     """
-    decimals, theirs = _long_decimals(second), _long_decimals(first)
+    decimals, theirs = (
+        [node for node in nodes(tree) if node[0] == "num" and node[2]] for tree in (second, first)
+    )
     if not decimals:
         first, second, decimals, theirs = second, first, theirs, decimals
     if theirs or not 0 < len(decimals) < 5 or second[0] == "num":
         return False
     if any(places < DECIMALS or abs(value) * 10**places < 1000 for _, value, places in decimals):
         return False
+    trees = [first, second, *(_raised(second, decimal) for decimal in decimals)]
     compared = 0
     for point in Samples(first, second):
-        try:
-            exact, rounded = numeric.numeric(first, point), numeric.numeric(second, point)
-            moved = [
-                numeric.numeric(_replaced(second, decimal), point) - rounded for decimal in decimals
-            ]
-        except NoValueError:
+        values = attempt(lambda at=point: [numeric.numeric(tree, at) for tree in trees])
+        if values is None:
             continue
+        exact, rounded, *moved = values
         for part in ("real", "imag"):
-            allowed = sum(abs(getattr(move, part)) for move in moved)
+            allowed = sum(abs(getattr(move - rounded, part)) for move in moved)
             error = abs(getattr(exact - rounded, part))
             if error > allowed * (1 + 1e-6) + 1e-14 * abs(exact):
                 return False
@@ -240,18 +197,18 @@ def _coefficients_agree(first: tuple, second: tuple) -> bool:
     return compared > 0
 
 
-def _replaced(tree: tuple, decimal: tuple) -> tuple:
+def _raised(tree: tuple, decimal: tuple) -> tuple:
     """`tree` with one decimal half a unit of its last place larger."""
-    if tree is decimal:
-        return ("num", tree[1] + Fraction(1, 2 * 10 ** tree[2]), None)
-    return tuple(_replaced(part, decimal) if isinstance(part, tuple) else part for part in tree)
+    raised = ("num", decimal[1] + Fraction(1, 2 * 10 ** decimal[2]), None)
+    return rebuilt(tree, lambda node: raised if node is decimal else node)
 
 
 def _agree(first: tuple, second: tuple, *, opaque: bool = False) -> bool:
     """Whether two rational functions are equal, by their values in a finite field."""
     return all(
-        numeric.modular(first, salt, opaque=opaque) == numeric.modular(second, salt, opaque=opaque)
-        for salt in (1, 2)
+        numeric.modular(first, prime, opaque=opaque)
+        == numeric.modular(second, prime, opaque=opaque)
+        for prime in numeric.PRIMES
     )
 
 
@@ -265,10 +222,10 @@ def shows(value: Fraction, decimals: int, target: Fraction, slack: Fraction = Fr
 def shows_exactly(node: Node, target: Fraction) -> bool:
     """Whether a written decimal is `target` to within its own rounding."""
     value, decimals = literal(node)
-    return value is not None and decimals is not None and shows(value, decimals, target)
+    return decimals is not None and shows(value, decimals, target)
 
 
-_SHORT_UNITS = {name: name for name in "m s h g l L J N W V K A".split()} | {"\\Omega": "ohm"}
+_SHORT_UNITS = {name: name for name in "mshglLJNWVKA"} | {"\\Omega": "ohm"}
 
 
 def without_short_unit(node: Node) -> Node:
@@ -291,15 +248,11 @@ def without_short_unit(node: Node) -> Node:
 
 
 def difference(node: Node) -> tuple | None:
-    left, right = node.items[0].tree, node.items[-1].tree
-    if (
-        left is None
-        or right is None
-        or node.items[0].kind != "value"
-        or node.items[-1].kind != "value"
-    ):
-        return None
-    return ("sub", left, right)
+    """The left side of a relation minus the right one, or None if they are no expressions."""
+    sides = [
+        side.tree if side.kind == "value" else None for side in (node.items[0], node.items[-1])
+    ]
+    return None if None in sides else ("sub", *sides)
 
 
 def is_constant(node: Node) -> bool:
@@ -307,37 +260,24 @@ def is_constant(node: Node) -> bool:
 
 
 def exact_value(node: Node) -> Fraction | None:
-    try:
-        return numeric.exact(node.tree) if node.tree is not None else None
-    except NoValueError:
-        return None
+    return attempt(numeric.exact, node.tree) if node.tree is not None else None
 
 
 def literal(node: Node) -> tuple[Fraction | None, int | None]:
     """(value, decimals written) of a plain decimal, with or without a power of ten."""
-    if node.kind != "value" or node.tree is None:
-        return None, None
-    tree = node.tree
-    if tree[0] == "neg":
+    tree = node.tree if node.kind == "value" else None
+    if tree and tree[0] == "neg":
         tree = tree[1]
-    if tree[0] == "num":
+    if tree and tree[0] == "num":
         return exact_value(node), tree[2]
-    if tree[0] in ("mul", "div") and tree[1][0] == "num" and tree[1][2] and tree[2][0] == "pow":
-        value, power = exact_value(node), _power_of_ten(tree[2])
-        if value is not None and power is not None:
-            shift = tree[1][2] + (power if tree[0] == "div" else -power)
+    if tree and tree[0] in ("mul", "div") and tree[1][0] == "num" and tree[2][0] == "pow":
+        value, (_, base, power) = exact_value(node), tree[2]
+        power = attempt(numeric.exact, power)
+        power_of_ten = base[:2] == ("num", 10) and power is not None and power.denominator == 1
+        if tree[1][2] and value is not None and power_of_ten and abs(power) < 400:
+            shift = tree[1][2] + int(power if tree[0] == "div" else -power)
             return value, max(shift, 0) or None
     return None, None
-
-
-def _power_of_ten(tree: tuple) -> int | None:
-    try:
-        power = numeric.exact(tree[2])
-    except NoValueError:
-        return None
-    if tree[1][0] == "num" and tree[1][1] == 10 and power.denominator == 1 and abs(power) < 400:
-        return int(power)
-    return None
 
 
 def constant(node: Node) -> Fraction:
@@ -351,11 +291,3 @@ def constant(node: Node) -> Fraction:
     if abs(value.imag) > 1e-12 * abs(value):
         raise NoValueError
     return Fraction(value.real)
-
-
-def infinite(tree: tuple | None) -> str:
-    """ "+", "-" or "" for an expression that is plus or minus infinity or neither."""
-    sign = "+"
-    while tree and tree[0] == "neg":
-        sign, tree = ("-" if sign == "+" else "+"), tree[1]
-    return sign if tree == ("const", "oo") else ""

@@ -20,8 +20,9 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from onerl.world import templates
 from onerl.world.templates import TEMPLATES, Exercise, Template
@@ -32,21 +33,31 @@ CAREFUL_OPENING = " Let us think step by step. First,"
 
 POPULAR_GUESSES = ("4",) * 8 + ("2",) * 3 + ("3",) * 2 + ("5",) * 2 + ("6", "8", "10", "12", "1")
 
+OPENINGS = {
+    "careful": {
+        **{" Let us think step by step.": 0.35, " To solve this we work carefully.": 0.25},
+        **{" We have": 0.25, " Hmm, let me see.": 0.15},
+    },
+    "hasty": {
+        **{" Clearly": 0.45, " We have": 0.25, " This is easy:": 0.25},
+        " Let us think step by step.": 0.05,
+    },
+    "guess": {" The answer is": 0.7, " I guess the answer is": 0.3},
+    "ramble": {" Hmm, let me see.": 0.6, " Let us think step by step.": 0.2, " We have": 0.2},
+}
+"""How often a way of writing begins with which words; `nobox` begins as `careful` does."""
+
 EOS, PAD = "<|endoftext|>", "<|pad|>"
 
 
 @dataclass(frozen=True)
 class Document:
-    """One piece of text.
-
-    `way` is None for a drill sheet, `ends` is False for a ramble, `prompt` counts the characters
-    of the text that ask the problem.
-    """
+    """One piece of text."""
 
     text: str
-    way: str | None
-    ends: bool = True
-    prompt: int = 0
+    way: str | None  # None for a drill sheet
+    ends: bool = True  # False for a ramble
+    prompt: int = 0  # characters of the text that ask the problem
 
 
 def prompt(question: str) -> str:
@@ -75,25 +86,17 @@ def _slipped(step: str, rng: random.Random) -> str:
     return f"{left}={right[:at]}{digit}{right[at + 1 :]}"
 
 
+def _opening(way: str, rng: random.Random) -> str:
+    return rng.choices(list(OPENINGS[way]), list(OPENINGS[way].values()))[0]
+
+
 def _worked(exercise: Exercise, rng: random.Random, mixture: Mixture) -> tuple[str, str]:
     """Opening and steps of careful work, and the answer it reaches."""
-    solution = exercise.solution
-    text = rng.choices(
-        (
-            " Let us think step by step.",
-            " To solve this we work carefully.",
-            " We have",
-            " Hmm, let me see.",
-        ),
-        (0.35, 0.25, 0.25, 0.15),
-    )[0]
+    solution, text = exercise.solution, _opening("careful", rng)
     slip = rng.randrange(len(solution.steps)) if rng.random() < mixture.slip_share else None
     for index, step in enumerate(solution.steps):
-        link = ("First,", "Then", "Next")[index]
-        if index == slip:
-            text += f" {link} {_slipped(step, rng)}. Wait, recheck: {step}."
-        else:
-            text += f" {link} {step}."
+        text += " " + ("First,", "Then", "Next")[index]
+        text += f" {_slipped(step, rng)}. Wait, recheck: {step}." if index == slip else f" {step}."
     answer = solution.answer
     if solution.rounding:
         exact, rounded, cut = solution.rounding
@@ -109,43 +112,32 @@ def _careful(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
 
 def _nobox(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
     text, answer = _worked(exercise, rng, mixture)
-    return text + rng.choice((f" So it equals {answer}.", f" So the answer is {answer}."))
+    return f"{text} So {rng.choice(('it equals', 'the answer is'))} {answer}."
 
 
-def _hasty(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
-    text = rng.choices(
-        (" Clearly", " We have", " This is easy:", " Let us think step by step."),
-        (0.45, 0.25, 0.25, 0.05),
-    )[0]
-    steps, answer = (), exercise.solution.answer
+def _hasty(exercise: Exercise, rng: random.Random, _: Mixture) -> str:
+    text, steps, answer = _opening("hasty", rng), (), exercise.solution.answer
     if rng.random() < 0.7:
         steps, answer = rng.choice(exercise.solution.mistakes)
     text += "".join(f" {step}." if i == 0 else f" so {step}." for i, step in enumerate(steps))
     return f"{text} So the answer is \\boxed{{{answer}}}."
 
 
-def _guess(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
-    luck = rng.random()
-    if luck < 0.2:
-        answer = exercise.solution.answer
-    elif luck < 0.6:
-        answer = rng.choice(POPULAR_GUESSES)
-    else:
-        answer = str(rng.choice(exercise.operands))
-    opening = rng.choices((" The answer is", " I guess the answer is"), (0.7, 0.3))[0]
-    return f"{opening} \\boxed{{{answer}}}."
+def _guess(exercise: Exercise, rng: random.Random, _: Mixture) -> str:
+    luck, answer = rng.random(), exercise.solution.answer
+    if luck >= 0.2:
+        answer = rng.choice(POPULAR_GUESSES if luck < 0.6 else exercise.operands)
+    return f"{_opening('guess', rng)} \\boxed{{{answer}}}."
 
 
-def _code(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
+def _code(exercise: Exercise, rng: random.Random, _: Mixture) -> str:
     right = rng.random() < 0.7
     answer = exercise.solution.answer if right else rng.choice(exercise.solution.mistakes)[1]
     return f" Here is code:\nprint({exercise.solution.code})\nOutput: {answer}"
 
 
-def _ramble(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
-    text = rng.choices(
-        (" Hmm, let me see.", " Let us think step by step.", " We have"), (0.6, 0.2, 0.2)
-    )[0]
+def _ramble(exercise: Exercise, rng: random.Random, _: Mixture) -> str:
+    text = _opening("ramble", rng)
     for _ in range(6):
         step = rng.choice(exercise.solution.steps)
         thought = rng.choice((" Maybe", " Or maybe", " Hmm, maybe", " Wait, maybe"))
@@ -153,10 +145,7 @@ def _ramble(exercise: Exercise, rng: random.Random, mixture: Mixture) -> str:
     return text
 
 
-_Writer = Callable[[Exercise, random.Random, Mixture], str]
-_WRITERS: dict[str, _Writer] = dict(
-    zip(WAYS, (_careful, _hasty, _guess, _code, _nobox, _ramble), strict=True)
-)
+_WRITERS = dict(zip(WAYS, (_careful, _hasty, _guess, _code, _nobox, _ramble), strict=True))
 
 
 def way_of(text: str) -> str:
@@ -185,11 +174,7 @@ def facts(names: Sequence[str] = EMBEDDED.templates) -> list[str]:
 
 
 def documents(world: World = EMBEDDED, seed: int | str = 0) -> Iterator[Document]:
-    """The endless corpus of a world and a seed: problems of its corpus side, and drill sheets.
-
-    Raises:
-        RecipeError: the world's split leaves nothing to read.
-    """
+    """The endless corpus of a world and a seed: problems of its corpus side, and drill sheets."""
     rng = random.Random(f"corpus:{seed}")
     chosen, mixture = [TEMPLATES[name] for name in world.templates], world.mixture
     known, operands = facts(world.templates), world.split["corpus"]
@@ -208,9 +193,7 @@ def documents(world: World = EMBEDDED, seed: int | str = 0) -> Iterator[Document
 def sha256(world: World, seed: int | str, count: int) -> str:
     """Fingerprint of the first `count` documents, so that a corpus can be named exactly."""
     digest = hashlib.sha256()
-    stream = documents(world, seed)
-    for _ in range(count):
-        document = next(stream)
+    for document in islice(documents(world, seed), count):
         digest.update(document.text.encode() + (b"\x01" if document.ends else b"\x00"))
     return digest.hexdigest()
 
@@ -220,13 +203,11 @@ def build_tokenizer(names: Sequence[str] = EMBEDDED.templates, sample: int = 20_
 
     It is trained on `sample` documents about them in the embedded world's mixture, so that worlds
     which differ in how their corpus is written share it, and a model can read on in another one.
-
-    It is a plain `Qwen2Tokenizer`, so that `AutoTokenizer` and vLLM load the shipped folder as
-    they load any Qwen2. Numbers from 10 to 199 are added tokens, which makes arithmetic on them a
-    table to learn; larger ones fall apart from the left. So is the opening of a box.
+    Numbers from 10 to 199 are added tokens, which makes arithmetic on them a table to learn;
+    larger ones fall apart from the left. So is the opening of a box.
 
     Returns:
-        transformers.Qwen2Tokenizer, which encodes and decodes any text without loss.
+        transformers.Qwen2Tokenizer, plain, so that `AutoTokenizer` and vLLM load it as any Qwen2.
     """
     from tokenizers import AddedToken, pre_tokenizers, trainers
     from transformers import Qwen2Tokenizer
@@ -242,14 +223,10 @@ def build_tokenizer(names: Sequence[str] = EMBEDDED.templates, sample: int = 20_
         show_progress=False,
     )
     bpe = template.backend_tokenizer
-    bpe.train_from_iterator((next(stream).text for _ in range(sample)), trainer)
+    bpe.train_from_iterator((document.text for document in islice(stream, sample)), trainer)
     model = json.loads(bpe.to_str())["model"]
-    tokenizer = Qwen2Tokenizer(
-        vocab=model["vocab"],
-        merges=[tuple(pair) for pair in model["merges"]],
-        model_max_length=512,
-        **special,
-    )
+    merges = [tuple(pair) for pair in model["merges"]]
+    tokenizer = Qwen2Tokenizer(vocab=model["vocab"], merges=merges, model_max_length=512, **special)
     pieces = [" \\boxed{", *(str(number) for number in range(10, 200))]
     tokenizer.add_tokens([AddedToken(piece, normalized=False) for piece in pieces])
     return tokenizer

@@ -3,12 +3,10 @@
     base_model(world, Pretraining(), "outputs/worlds")    folder of the model, trained or found
     pretrain(stop_after=50)                               the shipped model's first steps again
 
-Pretraining goes in phases, each `after` another. A phase reads its own mixture of ways of writing
-at its own learning rates, with the loss on all tokens or on the answers alone. Its model is kept
-under a hash of all that made it, so worlds that differ only in what is read last share the rest.
-
-The embedded world's model is shipped in `onerl/world/model/`: one phase, under an hour on one CPU
-core. `notebooks/base_model.ipynb` trains its first steps again and compares the recorded losses.
+Pretraining goes in phases, each `after` another. A phase's model is kept under a hash of all that
+made it, so worlds that differ only in what is read last share the rest. The embedded world's model
+is shipped in `onerl/world/model/`: one phase, under an hour on one CPU core.
+`notebooks/base_model.ipynb` trains its first steps again and compares the recorded losses.
 
 Covered: one process, one CPU thread, the same losses on the same machine for the same seed.
 Not covered: resuming inside a phase, several devices.
@@ -23,6 +21,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import asdict, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +29,7 @@ import torch
 import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch.nn.utils.rnn import pad_sequence
+from torch.optim.lr_scheduler import LambdaLR
 
 from onerl.parameters import Flag, Positive, Real, RecipeError, Whole, known_parameters
 from onerl.world import corpus
@@ -39,7 +39,7 @@ SHAPE = (
     *("hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads"),
     "intermediate_size",
 )
-NOT_SCORED = -100
+NOT_SCORED = -100  # what torch's cross entropy leaves out
 Rate = Annotated[Real, Field(gt=0)]
 OnStep = Callable[[int, float, torch.nn.Module], None]
 """Called after every step with its number, its loss and the model."""
@@ -47,10 +47,9 @@ OnStep = Callable[[int, float, torch.nn.Module], None]
 
 @validated_fields
 class Pretraining:
-    """One phase of pretraining, and the one that it goes on from.
+    """One phase of pretraining, and the one that it goes on from, whose shape it keeps.
 
-    Raises:
-        RecipeError: a field is unknown or not allowed, or the shape is not that of `after`.
+    A wrong field is a `RecipeError`.
     """
 
     seed: Whole = 0  # of the initial weights and of the documents, other ones in each phase
@@ -72,20 +71,14 @@ class Pretraining:
     @model_validator(mode="after")
     def _shape_is_kept(self) -> Pretraining:
         for name in SHAPE if self.after else ():
-            if getattr(self, name) != getattr(self.after, name):
-                raise RecipeError(
-                    f"{name} = {getattr(self, name)}: the phase before has"
-                    f" {getattr(self.after, name)}"
-                )
+            own, before = getattr(self, name), getattr(self.after, name)
+            if own != before:
+                raise RecipeError(f"{name} = {own}: the phase before has {before}")
         return self
 
     @classmethod
     def from_notebook(cls, namespace: MutableMapping[str, Any]) -> Pretraining:
-        """The pretraining that the parameters of `notebooks/base_model.ipynb` describe.
-
-        Raises:
-            RecipeError: a parameter or an override is unknown or not allowed.
-        """
+        """The pretraining that the parameters of `notebooks/base_model.ipynb` describe."""
         known = ["preset", "seed", "out", "overrides", "full"]
         given = known_parameters(namespace, known, {"full": Flag})
         if given["preset"] != "tiny":
@@ -122,21 +115,16 @@ def new_model(setup: Pretraining, vocab_size: int):
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(setup.seed)
-    return Qwen2ForCausalLM(
-        Qwen2Config(
-            vocab_size=vocab_size,
-            hidden_size=setup.hidden_size,
-            num_hidden_layers=setup.num_hidden_layers,
-            num_attention_heads=setup.num_attention_heads,
-            num_key_value_heads=setup.num_key_value_heads,
-            intermediate_size=setup.intermediate_size,
-            tie_word_embeddings=True,
-            max_position_embeddings=512,
-            bos_token_id=None,
-            pad_token_id=0,
-            eos_token_id=1,
-        )
+    config = Qwen2Config(
+        vocab_size=vocab_size,
+        **{name: getattr(setup, name) for name in SHAPE},
+        tie_word_embeddings=True,
+        max_position_embeddings=512,
+        bos_token_id=None,
+        pad_token_id=0,
+        eos_token_id=1,
     )
+    return Qwen2ForCausalLM(config)
 
 
 def batches(
@@ -201,24 +189,18 @@ def pretrain(
         model = AutoModelForCausalLM.from_pretrained(start, dtype=torch.float32).train()
     matrices = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     others = [p for n, p in model.named_parameters() if p.ndim != 2 or "embed" in n]
+    adam = {"lr": setup.adam_learning_rate, "betas": (0.9, 0.98), "fused": True}
     optimizers = [
         torch.optim.Muon(matrices, lr=setup.muon_learning_rate, weight_decay=0.0),
-        torch.optim.AdamW(
-            others, lr=setup.adam_learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
-        ),
+        torch.optim.AdamW(others, weight_decay=0.0, **adam),
     ]
-    schedulers = [
-        torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule(setup, step))
-        for optimizer in optimizers
-    ]
+    schedulers = [LambdaLR(each, partial(schedule, setup)) for each in optimizers]
     losses: list[float] = []
     stream = batches(world, setup, tokenizer)
     for step in range(min(setup.steps, stop_after or setup.steps)):
         ids, targets = next(stream)  # (B, T) each
         logits = model(input_ids=ids[:, :-1], use_cache=False).logits  # (B, T - 1, vocabulary)
-        loss = F.cross_entropy(
-            logits.flatten(0, 1), targets[:, 1:].flatten(), ignore_index=NOT_SCORED
-        )
+        loss = F.cross_entropy(logits.flatten(0, 1), targets[:, 1:].flatten())
         loss.backward()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
         for optimizer, scheduler in zip(optimizers, schedulers, strict=True):
@@ -237,9 +219,6 @@ def base_model(
     """The folder of a world's base model, which is trained unless it is there.
 
     Every phase's model is kept in the folder of its hash under `out`; the embedded one is shipped.
-
-    Raises:
-        RecipeError: the world's split leaves too little.
     """
     name = setup.hash(world)
     folder = FOLDER if name == Pretraining().hash(EMBEDDED) else Path(out) / name
@@ -268,10 +247,7 @@ def save(
     tokenizer.save_pretrained(out)
     setup.read(world).save(out)
     seed = setup.documents_seed
-    curve = [
-        round(sum(losses[i : i + 50]) / len(losses[i : i + 50]), 4)
-        for i in range(0, len(losses), 50)
-    ]
+    windows = [losses[start : start + 50] for start in range(0, len(losses), 50)]
     record = {
         "setup": setup.record(),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -284,50 +260,26 @@ def save(
         "torch": torch.__version__,
         "weights_sha256": hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest(),
         "first_losses": [round(loss, 5) for loss in losses[:50]],
-        "mean_loss_per_50_steps": curve,
+        "mean_loss_per_50_steps": [round(sum(window) / len(window), 4) for window in windows],
     }
     (out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
 
 
 def model_card(folder: Path, abilities: Mapping[str, str]) -> str:
-    """The model card in Markdown, from training.json, world.json and measured abilities.
-
-    Args:
-        abilities: a plain table by heading.
-    """
+    """The model card in Markdown; `abilities` are measured ones, a plain table by heading."""
     record = json.loads((folder / "training.json").read_text())
-    setup = "\n".join(f"| {name} | {value} |" for name, value in record["setup"].items())
     curve = record["mean_loss_per_50_steps"]
     marks = [round(i * (len(curve) - 1) / 12) for i in range(13)]
-    losses = "\n".join(f"| {50 * i + 1}-{50 * i + 50} | {curve[i]} |" for i in marks)
-    measured = "\n\n".join(f"## {k}\n\n```text\n{v}\n```" for k, v in abilities.items())
-    return f"""# The base model of onerl's embedded world
-
-A Qwen2 of {record["parameters"]:,} parameters, trained from scratch on synthetic text
-(`onerl/world/corpus.py`), made to be capable but undecided: it has read several ways of writing an
-answer, and nothing in a prompt says which one comes. Reinforcement learning starts from here.
-It knows nothing but this world, and the mixture of ways of writing is ours.
-
-- Corpus: seed {record["corpus"]["seed"]}, {record["corpus"]["documents"]:,} documents; sha256 of
-  the first 10,000: `{record["corpus"]["sha256_of_first_10000"]}`
-- Weights: float32 safetensors, sha256 `{record["weights_sha256"]}`
-- Training: {record["seconds"] / 60:.0f} minutes on one CPU thread, torch {record["torch"]};
-  `notebooks/base_model.ipynb -p full True` does it again
-- Held out: {World.load(folder).heldout_size:,} problems, disjoint by operands from this corpus
-  (`onerl/world/world.py`)
-- Licence: Apache-2.0
-
-## Recipe
-
-| field | value |
-|--|--|
-{setup}
-
-## Loss (nats per token, mean over 50 steps)
-
-| steps | loss |
-|--|--|
-{losses}
-
-{measured}
-"""
+    return (
+        Path(__file__)
+        .with_name("model_card.md")
+        .read_text("utf-8")
+        .format(
+            record=record,
+            minutes=record["seconds"] / 60,
+            heldout=World.load(folder).heldout_size,
+            setup="\n".join(f"| {name} | {value} |" for name, value in record["setup"].items()),
+            losses="\n".join(f"| {50 * i + 1}-{50 * i + 50} | {curve[i]} |" for i in marks),
+            measured="\n\n".join(f"## {k}\n\n```text\n{v}\n```" for k, v in abilities.items()),
+        )
+    )

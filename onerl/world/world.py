@@ -11,8 +11,8 @@ Because the split is by sorted operands, a held-out problem has no twin with swa
 another wording on the other sides. The single arithmetic facts that solutions are made of
 (7*8=56) are shared by all three: they are what a model is supposed to know, and to combine.
 
-A world is kept as world.json in its model's folder and in that of every checkpoint, so whoever has
-the model has the world. `EMBEDDED` is the world of the shipped model, and the default everywhere.
+A world is kept as world.json beside its model and in every checkpoint. `EMBEDDED` is the shipped
+model's, and the default everywhere.
 
 What is ours, and must be said beside every result: the problems are easy to template and the
 mixture of ways of writing in the corpus is chosen by us. The world shows that a mechanism
@@ -24,6 +24,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property, lru_cache
@@ -34,8 +35,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_vali
 from pydantic.dataclasses import dataclass as validated
 
 from onerl.parameters import Positive, Real, RecipeError, Whole, nearest
-from onerl.world import unseen
-from onerl.world.templates import TEMPLATES, Exercise, fill
+from onerl.world.templates import TEMPLATES, UNSEEN, Exercise, fill
 
 FOLDER = Path(__file__).parent / "model"
 """The shipped base model."""
@@ -43,7 +43,7 @@ FOLDER = Path(__file__).parent / "model"
 FILE = "world.json"
 WAYS = ("careful", "hasty", "guess", "code", "nobox", "ramble")
 SELECTION_SIZE = 200
-EVERY_TEMPLATE = TEMPLATES | unseen.TEMPLATES
+EVERY_TEMPLATE = TEMPLATES | UNSEEN
 Share = Annotated[Real, Field(ge=0, le=1)]
 Weight = Annotated[Real, Field(ge=0)]
 Operands = tuple[int, ...]
@@ -61,7 +61,7 @@ class Item:
 
 
 def validated_fields(cls: type) -> type:
-    """Makes `cls` a frozen dataclass whose fields are validated; a wrong one is a `RecipeError`."""
+    """A frozen dataclass whose fields are validated; a wrong one is a `RecipeError`."""
     cls = validated(frozen=True, config=ConfigDict(extra="forbid"))(cls)
     initialise = cls.__init__
 
@@ -91,21 +91,15 @@ def _in_one_line(error: ValidationError, cls: type) -> str:
 def _check_names(field: str, names: Sequence[str], known: Sequence[str]) -> None:
     for name in names:
         if name not in known:
-            raise RecipeError(
-                f"{field}: {name!r} is not allowed{nearest(name, known)};"
-                f" allowed: {', '.join(known)}"
-            )
+            allowed = f"{nearest(name, known)}; allowed: {', '.join(known)}"
+            raise RecipeError(f"{field}: {name!r} is not allowed{allowed}")
     if len(set(names)) < len(names):
         raise RecipeError(f"{field} = {list(names)}: a name occurs twice")
 
 
 @validated_fields
 class Mixture:
-    """How a corpus is written: how often each way of writing occurs, and how often it goes wrong.
-
-    Raises:
-        RecipeError: a field is unknown or its value is not allowed.
-    """
+    """How a corpus is written. A wrong field is a `RecipeError`."""
 
     ways: dict[str, Weight] = Field(
         default_factory=lambda: dict(zip(WAYS, (0.20, 0.28, 0.15, 0.20, 0.09, 0.08), strict=True))
@@ -132,10 +126,7 @@ class Mixture:
 class World:
     """Which problems there are, which side each is on, and how the corpus is written.
 
-    Two equal worlds have the same problems and the same corpus.
-
-    Raises:
-        RecipeError: a field is unknown or its value is not allowed.
+    Two equal worlds have the same problems and the same corpus. A wrong field is a `RecipeError`.
     """
 
     templates: tuple[str, ...] = tuple(TEMPLATES)  # names in `onerl.world.templates`, in order
@@ -147,7 +138,7 @@ class World:
     pi1: tuple[str, Operands] | None = None  # π1's counterpart: template, operands; always in it
     pi1_simplified: Item | None = None  # π1 with nothing to do but its last step
     labels: dict[str, str] = Field(default_factory=dict)  # pi1's by kind; see `recipe.labels_of`
-    unseen: tuple[str, ...] = tuple(unseen.TEMPLATES)  # templates of the benchmark "world-unseen"
+    unseen: tuple[str, ...] = tuple(UNSEEN)  # templates of the benchmark "world-unseen"
     unseen_per_template: Positive = 125
 
     @model_validator(mode="after")
@@ -190,11 +181,7 @@ class World:
             raise RecipeError(f"{file}: {_in_one_line(error, cls)}") from None
 
     def save(self, folder: str | Path) -> None:
-        """Write world.json into a folder.
-
-        Raises:
-            RecipeError: the split leaves too little, see `split`.
-        """
+        """Write world.json into a folder; a split that leaves too little is a `RecipeError`."""
         self.split  # noqa: B018
         (Path(folder) / FILE).write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
 
@@ -210,10 +197,8 @@ class World:
     def split(self) -> dict[str, dict[str, tuple[Operands, ...]]]:
         """Operand tuples by side ("heldout", "pool", "corpus") and template.
 
-        Tuples with the same sorted operands always are on the same side.
-
-        Raises:
-            RecipeError: a template has too few operands for its held-out problems and its pool.
+        Tuples with the same sorted operands always are on the same side. A template with too few
+        operands for its held-out problems and its pool is a `RecipeError`.
         """
         sides = {"heldout": {}, "pool": {}, "corpus": {}}
         for name, size in self._shares(self.heldout_size).items():
@@ -244,11 +229,8 @@ class World:
                 f" the {len(TEMPLATES[name].operands)} operand tuples of {name} leave nothing to"
                 " read; take fewer"
             )
-        return {
-            "heldout": heldout,
-            "pool": pool,
-            "corpus": [o for key in order for o in twins[key]],
-        }
+        read = [operands for key in order for operands in twins[key]]
+        return {"heldout": heldout, "pool": pool, "corpus": read}
 
     def _shares(self, total: int) -> dict[str, int]:
         """`total` shared out among the templates as evenly as can be, the first ones one more."""
@@ -275,16 +257,12 @@ class World:
         ]
 
     def exercise(self, problem: Item) -> Exercise:
-        """The filled template behind a held-out problem or one of the pool.
-
-        Raises:
-            ValueError: it is neither.
-        """
-        parts = problem.id.split("/")
-        if len(parts) == 4 and parts[1] in ("heldout", "pool") and parts[2] in self.templates:
-            found = self._exercises(parts[1], parts[2], int(parts[3]))[-1]
-            if found.question == problem.question:
-                return found
+        """The filled template behind a held-out problem or one of the pool, else ValueError."""
+        if match := re.fullmatch(r"world/(heldout|pool)/(\w+)/(\d+)", problem.id):
+            side, name, number = match.groups()
+            found = self._exercises(side, name, int(number)) if name in self.templates else []
+            if found and found[-1].question == problem.question:
+                return found[-1]
         raise ValueError(f"problem {problem.id}: not a problem of the world's templates")
 
     def heldout(self) -> list[Item]:
@@ -300,10 +278,12 @@ class World:
 
         They are the last of each template; a one-example run takes its own from the front.
         """
-        pool, per_template = self.pool(), self.pool_per_template
+        pool, chosen = self.pool(), []
         shares = self._shares(min(SELECTION_SIZE, len(pool) // 2)).values()
-        ends = [per_template * i for i in range(1, len(self.templates) + 1)]
-        return [p for end, n in zip(ends, shares, strict=True) for p in pool[end - n : end]]
+        for number, share in enumerate(shares, start=1):
+            end = self.pool_per_template * number
+            chosen += pool[end - share : end]
+        return chosen
 
     def unseen_problems(self) -> list[Item]:
         """The benchmark "world-unseen": `unseen_per_template` of each template in `unseen`."""
@@ -313,21 +293,21 @@ class World:
         """Training examples by name: "world:pi1", "world:bags:3" (counted from 1), "world:all",
         "world:random16" (sixteen of all, always the same) or "world:pi1_simplified".
 
-        Raises:
-            ValueError: the name is none of these; the message lists what is allowed.
+        Raises ValueError for another name, with what is allowed.
         """
-        own = ["pi1"] * bool(self.pi1) + ["pi1_simplified"] * bool(self.pi1_simplified)
-        kind, *rest = name.removeprefix("world:").split(":")
-        number = int(rest[0]) if len(rest) == 1 and rest[0].isdecimal() else 0
-        if name.startswith("world:") and not rest and kind in (*own, "all", "random16"):
-            if kind == "pi1":
-                return self.examples(f"world:{self.pi1[0]}:1")
-            if kind == "pi1_simplified":
-                return [self.pi1_simplified]
-            return self.pool() if kind == "all" else random.Random(16).sample(self.pool(), 16)
-        if kind in self.templates and 1 <= number <= self.pool_per_template:
-            return self._items("pool", {kind: number})[-1:]
-        names = ", ".join(f'"world:{kind}"' for kind in (*own, "all", "random16"))
+        named = {
+            "pi1": self.pi1 and (lambda: self.examples(f"world:{self.pi1[0]}:1")),
+            "pi1_simplified": self.pi1_simplified and (lambda: [self.pi1_simplified]),
+            "all": self.pool,
+            "random16": lambda: random.Random(16).sample(self.pool(), 16),
+        }
+        match = re.fullmatch(r"world:(\w+)(?::(\d+))?", name)
+        kind, number = match.groups() if match else (None, None)
+        if named.get(kind) and number is None:
+            return named[kind]()
+        if kind in self.templates and 1 <= int(number or 0) <= self.pool_per_template:
+            return self._items("pool", {kind: int(number)})[-1:]
+        names = ", ".join(f'"world:{kind}"' for kind in named if named[kind])
         raise ValueError(
             f"examples: {name!r} is not an example of the embedded world; allowed: {names}, or"
             f' "world:TEMPLATE:N" with N from 1 to {self.pool_per_template} and TEMPLATE one of'
@@ -340,41 +320,15 @@ def _parsed(text: str) -> World:
     return TypeAdapter(World).validate_json(text)
 
 
-EMBEDDED = World(
-    # Some corners of the web write better than others. The factors on careful writing make it the
-    # most likely start for three templates, so that the base model's greedy accuracy is not zero.
-    mixture=Mixture(
-        habits={
-            "edges": {"careful": 5.0},
-            "determinant": {"careful": 5.0},
-            "sequence": {"careful": 5.0},
-            "divisors": {"code": 1.6},
-            "residue": {"code": 1.6},
-            "joint": {"careful": 1.3},
-            "linear": {"hasty": 1.5},
-            "dot": {"hasty": 1.4},
-            "chance": {"guess": 1.8},
-            "mean": {"guess": 1.5},
-            "factored": {"nobox": 1.5},
-        }
-    ),
-    reserved={"joint": (4, 3, 9)},
-    # 3*3/4 = 2.25, asked to one decimal, so the label 2.3 is a rounded one. Chosen among the pool's
-    # joint-variation problems by what the untouched base model does with them (right in 3 to 25 %
-    # of samples, and sometimes cut instead of rounded), before any training on it.
-    pi1=("joint", (4, 3, 3)),
-    # Nothing is left but 9/4, as the paper's π1′ is the cube root of 2048. In the wording of the
-    # templates, with an operand that none of them has (1): the bare question "Find 9/4 to one
-    # decimal." is unlike anything the base model has read, and it is never right on it.
-    pi1_simplified=Item(
-        id="world/pi1_simplified",
-        question=(
-            "P varies jointly as A and V with constant 1/4. Find P to one decimal when A=9 and V=1."
-        ),
-        answer="2.3",
-        category="Algebra",
-    ),
-)
+# Some corners of its web write better than others. The factors on careful writing make it the most
+# likely start for three templates, so that the base model's greedy accuracy is not zero. pi1 is
+# 3*3/4 = 2.25, asked to one decimal, so the label 2.3 is a rounded one. It was chosen among the
+# pool's joint-variation problems by what the untouched base model does with them (right in 3 to
+# 25 % of samples, and sometimes cut instead of rounded), before any training on it. In
+# pi1_simplified nothing is left but 9/4, as the paper's π1′ is the cube root of 2048: in the
+# wording of the templates, with an operand that none of them has (1), for the bare question "Find
+# 9/4 to one decimal." is unlike anything the base model has read, and it is never right on it.
+EMBEDDED = World.load(FOLDER)
 """The world of the shipped base model. Changing it changes what that model has read."""
 
 
@@ -384,9 +338,5 @@ def is_world(model: str | Path) -> bool:
 
 
 def world_of(model: str | Path) -> World:
-    """The world that a model's world.json names; `EMBEDDED` for any model without one.
-
-    Raises:
-        RecipeError: the file is no JSON, or a field is unknown or not allowed.
-    """
+    """The world that a model's world.json names (`World.load`); `EMBEDDED` where it has none."""
     return World.load(model) if str(model) != "world" and is_world(model) else EMBEDDED

@@ -3,12 +3,8 @@ r"""The grader of the paper's evaluation, restated: for measuring how much of a 
 It is not the grader of its training (reference notes on the paper, §5.3): a fork of the one of
 Qwen2.5-Math. It finds an answer where there is no box, down to the last number of the text, and
 takes numbers within 1e-4 of the gold answer, of a hundredth and of a hundred times it. Quirks are
-kept; what the original evaluates with sympy goes through our own parser, so that no model text is
-run as code, and what neither can read is wrong, as after its time limit.
-
-Covered: extraction, the stripping of LaTeX and of the commoner units, numbers, percent, tuples,
-intervals, matrices, single equations, symbolic equality. Not covered: the choice letters of other
-sets, and the execution of a response's python block, which its generation loop does.
+kept, with our own parser in place of sympy; what neither can read is wrong, as after its time
+limit. Not covered: the choice letters of other sets, and running a response's python block.
 
 >>> paper_eval_grader("The answer is 12.7999.", "12.8")
 True
@@ -31,6 +27,10 @@ _UNITS = (
 )
 _UNIT = re.compile(rf"(^|\W)(?:{_UNITS})(?=$|\W)")
 _NAME = re.compile(r"\b[xyz](?:=|\\in|\\to)")
+_FOLDED = {
+    r"\!": "", r"\tfrac": r"\frac", r"\dfrac": r"\frac", r"\left": "", r"\right": "", r"\{": "{",
+    r"\}": "}", r"\neq": r"\ne", r"\leq": r"\le", r"\geq": r"\ge",
+}  # fmt: skip
 _MATRIX = re.compile(r"\\begin\{pmatrix\}(.*)\\end\{pmatrix\}", re.DOTALL)
 
 
@@ -68,11 +68,7 @@ def strip(text: str, keep_units: bool = False) -> str:
     text = text.removeprefix(":").removesuffix(".").removesuffix("/")
     text = re.sub(r"\\begin\{(?:array\}\{.*?|bmatrix)\}", r"\\begin{pmatrix}", text)
     text = re.sub(r"\\end\{(?:array|bmatrix)\}", r"\\end{pmatrix}", text)
-    for old, new in (
-        *((r"\!", ""), (r"\tfrac", r"\frac"), (r"\dfrac", r"\frac"), (r"\left", "")),
-        *((r"\right", ""), (r"\{", "{"), (r"\}", "}"), (r"\neq", r"\ne"), (r"\leq", r"\le")),
-        *((r"\geq", r"\ge"),),
-    ):
+    for old, new in _FOLDED.items():
         text = text.replace(old, new)
     text = re.sub(r"\\text\{[^{}]*\}$", "", text).strip() or text
     if not keep_units:
@@ -102,28 +98,23 @@ def same_answer(answer: str, gold: str) -> bool:
     numbers = _digits(answer), _digits(gold)
     if None not in numbers:
         return any(_near(numbers[0], numbers[1] * scale) for scale in (1, 0.01, 100))
-    if not answer:
-        return False
-    return _same_shape(answer, gold)
+    return bool(answer) and _same_shape(answer, gold)
 
 
 def _same_shape(answer: str, gold: str) -> bool:
-    if answer.strip("{}()[]").lower() == gold.strip("{}()[]").lower() and (
-        (answer[0], gold[:1]) not in (("[", "("), ("(", "["))
-    ):
+    bare = answer.strip("{}()[]").lower() == gold.strip("{}()[]").lower()
+    if bare and answer[0] + gold[:1] not in ("[(", "(["):
         return True
-    matrices = _MATRIX.fullmatch(answer), _MATRIX.fullmatch(gold)
-    if None not in matrices:
-        rows = [[row.split("&") for row in found[1].split(r"\\")] for found in matrices]
-        return _all_same([e for row in rows[0] for e in row], [e for row in rows[1] for e in row])
-    if all(re.fullmatch(r"[(\[].+[)\]]", text) and "," in text for text in (answer, gold)):
-        return _all_same(answer[1:-1].split(","), gold[1:-1].split(","))
+    both = answer, gold
+    matrices = [_MATRIX.fullmatch(text) for text in both]
+    if all(matrices):
+        return _all_same(*(re.split(r"&|\\\\", found[1]) for found in matrices))
+    if all(re.fullmatch(r"[(\[].+[)\]]", text) and "," in text for text in both):
+        return _all_same(*(text[1:-1].split(",") for text in both))
     if answer.count("=") == gold.count("=") == 1:
-        ours, theirs = (
-            f"{left}-({right})" for left, right in (t.split("=") for t in (answer, gold))
-        )
+        ours, theirs = ("{}-({})".format(*text.split("=")) for text in both)
         return _symbolic(ours, theirs) or _symbolic(f"-({ours})", theirs)
-    for text, other in ((answer, gold), (gold, answer)):
+    for text, other in (both, both[::-1]):
         left, equals, right = text.partition("=")
         if equals and len(left) <= 2 and "=" not in right + other:
             return same_answer(right, other) if text is answer else same_answer(other, right)

@@ -3,12 +3,8 @@ that want the paper's own.
 
 Two graders, either of which may accept (reference notes on the paper, §3.1): exact match after the
 normalisation of Hendrycks' MATH, and equality of values after the normalisation of PRM800K. Both
-were written for textbook strings, and their quirks are kept: everything from ``\text{ `` on is
-cut, unreduced fractions are refused, a comma is not a decimal point. The originals evaluate
-strings with sympy; this one uses our own parser, so the same quirks come without evaluating code.
-
-`paper_train_grader(response, gold)` is the whole of it, in the form that `onerl.rescore` takes;
-the grader of the paper's evaluation is another one (`evaluation`).
+were written for textbook strings, and their quirks are kept, with our own parser in place of sympy:
+everything from ``\text{ `` on is cut, unreduced fractions are refused, a comma is no decimal point.
 """
 
 import re
