@@ -220,6 +220,26 @@ def test_two_steps_of_training_and_the_evaluation_go_through_vllm(run):
     assert list(by_vllm.records["text"]) == list(by_torch.records["text"])
 
 
+def test_one_engine_is_sent_the_weights_of_every_checkpoint(run, monkeypatch):
+    started, begin = [], VllmSampler.__init__
+
+    def counted(self, *arguments, **how):
+        started.append(how)
+        begin(self, *arguments, **how)
+
+    monkeypatch.setattr(VllmSampler, "__init__", counted)
+    how = {"limit": 8, "progress": False}
+    how["protocol"] = Protocol(max_completion_length=24, temperature=0)
+    by_vllm, by_torch = (
+        run.evaluate("all", "world", name=backend, backend=backend, **how)
+        for backend in ("vllm", "torch")
+    )
+    assert [how["rows"] for how in started] == [8]
+    texts = {step: list(report.records["text"]) for step, report in by_vllm.items()}
+    assert texts == {step: list(report.records["text"]) for step, report in by_torch.items()}
+    assert texts[0] != texts[1] != texts[2]
+
+
 @pytest.mark.skipif(torch.cuda.device_count() == 1, reason="two processes need two GPUs")
 def test_an_engine_spread_over_two_processes_samples_the_same(run, tmp_path):
     """Against the run of one process, with an update between its two steps."""
