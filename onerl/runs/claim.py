@@ -55,9 +55,10 @@ def check_folder(out: Path) -> None:
             reason = "is a symbolic link, and a run writes and removes files there"
             raise _refusal(out, f"{name} {reason}")
         if (out / name).is_dir() != (name in FOLDERS):
-            found = "file" if name in FOLDERS else "folder"
-            reason = f"is a {found}, and a run has something else under that name; move it away"
-            raise _refusal(out, f"{name} {reason}", f"or {files.OTHER}")
+            reason = f"is a {'file' if name in FOLDERS else 'folder'}, and a run has something else"
+            raise _refusal(
+                out, f"{name} {reason} under that name; move it away", f"or {files.OTHER}"
+            )
     foreign = [n for n in names if n not in EARLY and not files.PARTIAL.fullmatch(n)]
     if foreign and not _begun(out):
         reason = f"holds {foreign[0]!r} and is no run's folder, so nothing is written to it"

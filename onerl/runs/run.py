@@ -121,9 +121,7 @@ class Run:
         progress: bool = True,
         **how: Any,
     ) -> dict[int, Any]:
-        """Evaluate checkpoints, and keep the answers in the run's folder.
-
-        What is there already is not sampled again, whoever asked for it: a notebook, a sweep.
+        """Evaluate checkpoints; answers are kept in the run's folder, and not sampled again.
 
         Args:
             steps: "last", "all" (the base model, step 0, among them), a step, or several.
@@ -135,8 +133,7 @@ class Run:
             {step: Report}, in the order of the steps.
 
         Raises:
-            ValueError: the run has no such checkpoint, or a checkpoint is damaged; and what
-                `onerl.evaluate` raises.
+            ValueError: the run has no such checkpoint, or it is damaged; and as `onerl.evaluate`.
         """
         import onerl
 
