@@ -1,8 +1,7 @@
 """What a user typed, on its way into a recipe: YAML files, command lines, notebook globals.
 
 papermill guesses types (`-p label 12.80` arrives as the float 12.8), YAML 1.1 reads 1e-6 as text
-and `yes` as true: here every value is brought to the type that its field declares, and nothing
-is guessed.
+and `yes` as true: here every value is brought to the type that its field declares.
 """
 
 from __future__ import annotations
@@ -72,10 +71,8 @@ def choose(what: str, value: Any, known: Iterable[str]) -> Any:
     """
     names = list(known)
     if value not in names:
-        raise RecipeError(
-            f"{what} = {value!r}: there is no such {what}{nearest(str(value), names)};"
-            f" allowed: {', '.join(names)}"
-        )
+        hint = f"{nearest(str(value), names)}; allowed: {', '.join(names)}"
+        raise RecipeError(f"{what} = {value!r}: there is no such {what}{hint}")
     return value
 
 
@@ -224,11 +221,10 @@ class _TextNumbers(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """The mapping or list in a YAML or JSON file; numbers stay text.
+    """The mapping or list in a YAML or JSON file, read by `_TextNumbers`; numbers stay text.
 
     Raises:
-        RecipeError: the file cannot be read, holds neither, has a key twice, or has aliases that
-            explode.
+        RecipeError: the file cannot be read, or holds neither.
     """
     try:
         values = yaml.load(path.read_text("utf-8"), Loader=_TextNumbers)
@@ -243,10 +239,9 @@ def read_yaml(path: Path) -> Any:
 def notebook_parameters(namespace: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters among a notebook's globals: names bound to plain literals.
 
-    Inside IPython these are the names assigned in cells that hold nothing but literal
-    assignments, as the parameters cell and papermill's injected cell do; so a cell that is run
-    again is not confused by what later cells computed. A plain dict has no cells: every public
-    plain value counts.
+    Inside IPython these are the names assigned in cells of nothing but literal assignments, as the
+    parameters cell and papermill's injected cell are; so a cell that is run again is not confused
+    by what later cells computed. A plain dict has no cells: every public plain value counts.
     """
     cells = namespace.get("In")
     names = {name for cell in cells for name in _assigned(cell)} if isinstance(cells, list) else ()
@@ -265,8 +260,7 @@ def known_parameters(
     """The parameters of a notebook, checked before any work; papermill only warns of unknown ones.
 
     Args:
-        namespace: the notebook's `globals()`; values of its own parameters are replaced by those
-            of the right type.
+        namespace: the notebook's `globals()`, in which `kinds` are brought to their types.
         known: the names of all parameters that it has.
         kinds: the types of its own ones, such as {"curve_points": Positive}.
 

@@ -214,9 +214,9 @@ class Recipe(BaseModel):
             RecipeError: no such preset or file, or a field that is unknown or not allowed.
         """
         path, known = Path(preset), presets()
-        hint = f"; presets: {', '.join(known)}"
         if str(preset) in known:
             return cls(**{**read_yaml(params_folder() / f"{preset}.yaml"), **fields})
+        hint = f"; presets: {', '.join(known)}"
         if path.suffix not in (".yaml", ".yml") or not path.is_file():
             near = nearest(str(preset), known)
             raise RecipeError(
@@ -225,8 +225,7 @@ class Recipe(BaseModel):
         values = read_yaml(path)
         if isinstance(values, list):
             raise RecipeError(f"{path}: must be a YAML mapping of recipe fields, not a list")
-        base = values.get("preset")
-        if base not in known:
+        if (base := values.get("preset")) not in known:
             raise RecipeError(
                 f"{path}: the key preset must name the preset the file starts from, got {base!r}"
                 f"{nearest(str(base), known)}{hint}"
@@ -240,17 +239,15 @@ class Recipe(BaseModel):
         """The recipe that a notebook's parameters describe, and its `out` folder.
 
         `preset` is loaded first; every parameter named like a field of the recipe replaces the
-        preset's value, unless it is None; `overrides` come last. `own` has the parameters that
-        belong to the notebook alone. papermill passes unknown keys on with a mere warning, so any
-        other parameter is an error here.
+        preset's value, unless it is None; `overrides` come last.
 
         Args:
             namespace: the notebook's `globals()`.
-            own: the types of its own parameters, such as {"jobs": Positive}, to which their values
-                are brought in `namespace`; or their names alone.
+            own: the types of the parameters that it alone has, such as {"jobs": Positive}, to
+                which their values are brought in `namespace`; or their names alone.
 
         Raises:
-            RecipeError: unknown parameter, or a value that is not allowed.
+            RecipeError: a parameter is unknown, or its value is not allowed.
         """
         kinds = own if isinstance(own, Mapping) else dict.fromkeys(own, Any)
         known = {"preset", "out", "overrides", *cls.model_fields, *kinds}

@@ -152,8 +152,10 @@ def test_a_run_folder_with_nothing_but_metrics_has_its_health(tmp_path):
 
 
 def test_a_folder_with_damaged_metrics_still_has_a_name(tmp_path):
-    (tmp_path / "metrics.jsonl").write_text("{\n")
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{\n')
     assert "damaged" in repr(Run(tmp_path))
+    with pytest.raises(ValueError, match=r"metrics.jsonl: line 2 of 2 is no row"):
+        _ = Run(tmp_path).metrics
 
 
 EXPECTED = {  # arms that are meant to fail; every other recorded run is well

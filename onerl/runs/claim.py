@@ -20,6 +20,7 @@ import yaml
 from onerl.parameters import RecipeError, read_yaml
 from onerl.recipe import Recipe
 from onerl.runs import files, provenance
+from onerl.runs.files import refusal
 from onerl.world import is_world, world_of
 
 EARLY = {
@@ -33,10 +34,6 @@ NO_LOCKS = {errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK}
 PATIENCE = 1.0  # seconds to wait for the lock, which another process may hold to look at it
 
 
-def _refusal(out: Path, reason: str, instead: str = files.OTHER) -> ValueError:
-    return ValueError(f"out = {str(out)!r}: {reason}; {instead}")
-
-
 def check_folder(out: Path) -> None:
     """Refuse a folder that no run of ours may write to.
 
@@ -45,23 +42,24 @@ def check_folder(out: Path) -> None:
             ours; or a name of ours in it is a symbolic link, which may lead to another's files.
     """
     if out.is_symlink() and not out.exists():
-        raise _refusal(out, "is a symbolic link to nothing")
+        raise refusal(out, "is a symbolic link to nothing")
     if out.exists() and not out.is_dir():
-        raise _refusal(out, "is a file, and a folder is needed")
+        raise refusal(out, "is a file, and a folder is needed")
     with files.named_errors(out):
         names = sorted(os.listdir(out)) if out.exists() else []
     for name in [name for name in names if name in WRITTEN]:
         if (out / name).is_symlink():
             reason = "is a symbolic link, and a run writes and removes files there"
-            raise _refusal(out, f"{name} {reason}")
+            raise refusal(out, f"{name} {reason}")
         if (out / name).is_dir() != (name in FOLDERS):
-            found = "file" if name in FOLDERS else "folder"
-            reason = f"is a {found}, and a run has something else under that name; move it away"
-            raise _refusal(out, f"{name} {reason}", f"or {files.OTHER}")
+            reason = f"is a {'file' if name in FOLDERS else 'folder'}, and a run has something else"
+            raise refusal(
+                out, f"{name} {reason} under that name; move it away", f"or {files.OTHER}"
+            )
     foreign = [n for n in names if n not in EARLY and not files.PARTIAL.fullmatch(n)]
     if foreign and not _begun(out):
         reason = f"holds {foreign[0]!r} and is no run's folder, so nothing is written to it"
-        raise _refusal(out, reason)
+        raise refusal(out, reason)
 
 
 def _begun(out: Path) -> bool:
@@ -91,21 +89,21 @@ def same_recipe(out: Path, recipe: Recipe) -> None:
     theirs = theirs if isinstance(theirs, dict) else {}
     if unknown := sorted(set(theirs) - set(ours)):
         reason = f"its recipe has the field {unknown[0]}, which this version of onerl does not know"
-        raise _refusal(out, reason, f"use the newer version, or {files.OTHER}")
+        raise refusal(out, reason, f"use the newer version, or {files.OTHER}")
     if is_world(out) and world_of(out) != recipe.world:
         reason = "holds a run in another world than that of"
-        raise _refusal(out, f"{reason} model = {recipe.model!r} is now")
+        raise refusal(out, f"{reason} model = {recipe.model!r} is now")
     if recipe.hash() in (written, recorded):
         return
     if not theirs or (recorded and recorded != written):
-        raise _refusal(out, "its recipe.yaml is lost or damaged")
+        raise refusal(out, "its recipe.yaml is lost or damaged")
     differ = [
         f"{name} ({theirs.get(name)!r}, now {value!r})"
         for name, value in ours.items()
         if value != theirs.get(name)
     ]
     reason = f"holds a run of another recipe, which differs in {', '.join(differ)}"
-    raise _refusal(out, reason, "choose another folder")
+    raise refusal(out, reason, "choose another folder")
 
 
 @contextlib.contextmanager
@@ -139,7 +137,7 @@ def lock(out: Path) -> Iterator[None]:
                 raise
             reason = f"its file system has no file locks ({error.strerror}), which keep two"
             instead = "mount it with flock, or choose a folder on another file system with out"
-            raise _refusal(out, f"{reason} processes out of one run", instead) from None
+            raise refusal(out, f"{reason} processes out of one run", instead) from None
         yield
 
 

@@ -31,6 +31,11 @@ HINTS = {
 }
 
 
+def refusal(out: Path, reason: str, instead: str = OTHER) -> ValueError:
+    """The error for a run's folder that may not be used, and what to do instead."""
+    return ValueError(f"out = {str(out)!r}: {reason}; {instead}")
+
+
 @contextlib.contextmanager
 def atomic_dir(target: str | Path) -> Iterator[Path]:
     """A folder to fill, which appears under the name `target` whole or not at all.

@@ -126,10 +126,8 @@ def same_inputs(out: Path, inputs: Mapping[str, str], prompts: Sequence[str]) ->
     if not before and kept and prompts and kept != sorted({prompt_sha256(p) for p in prompts}):
         changed = ["prompts"]
     if changed:
-        raise ValueError(
-            f"out = {str(out)!r}: holds a run that was made from other inputs, by sha256:"
-            f" {', '.join(changed)}; bring them back, or {files.OTHER}"
-        )
+        reason = f"holds a run that was made from other inputs, by sha256: {', '.join(changed)}"
+        raise files.refusal(out, reason, f"bring them back, or {files.OTHER}")
 
 
 def masked(words: Sequence[str]) -> list[str]:

@@ -136,8 +136,7 @@ class Run:
             {step: Report}, in the order of the steps.
 
         Raises:
-            ValueError: the run has no such checkpoint, or a checkpoint is damaged; and what
-                `onerl.evaluate` raises.
+            ValueError: the run has no such checkpoint, or it is damaged; and as `onerl.evaluate`.
         """
         import onerl
 
