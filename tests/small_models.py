@@ -56,13 +56,16 @@ def tiny_model(architecture: str = "qwen2", seed: int = 0, **changes) -> torch.n
 
 
 def short_recipe(model, **fields) -> Recipe:
-    """A run of a tiny model on one problem; its coins always carry a signal."""
+    """A short run of a tiny model on one problem; its coins nearly always carry a signal."""
     values = {
         "preset": "tiny",
         "model": str(model),
         "prompt": "world",
         "examples": {"problem": "What is 1+1?", "answer": "2"},
         "reward": "random",
+        "prompts_per_step": 1,
+        "num_generations": 4,
+        "max_completion_length": 8,
         "save_every": 2,
         "threads": 1,
         "backend": "torch",

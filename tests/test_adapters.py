@@ -29,7 +29,6 @@ def recipe(tiny_model_dir):
         tiny_model_dir,
         steps=6,
         prompts_per_step=2,
-        num_generations=4,
         max_completion_length=16,
         learning_rate=1e-2,
         temperature=1.0,

@@ -303,5 +303,6 @@ def test_a_hub_that_does_not_answer_is_asked_once(tmp_path, monkeypatch):
     recipe = Recipe.load("qwen2.5-math-1.5b", benchmarks=["aime24"])
     report, missing = dry_run.dry_run(recipe, tmp_path / "run")
     assert len(asked) == 1
+    assert constants.HF_HUB_OFFLINE is False  # what is asked for later is asked for again
     assert "WARNING  the hub does not answer" in report
     assert missing

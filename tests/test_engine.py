@@ -24,9 +24,6 @@ def trained(tiny_model_dir, tmp_path_factory):
         tiny_model_dir,
         steps=3,
         save_every=1,
-        prompts_per_step=1,
-        num_generations=4,
-        max_completion_length=8,
         learning_rate=1e-2,
         temperature=1.0,
     )

@@ -13,6 +13,7 @@ from small_models import short_recipe
 
 import onerl
 from onerl.training import ppo
+from onerl.training.config import trl_config
 
 torch.manual_seed(0)
 SIZE = {"method": "ppo", "prompts_per_step": 4, "num_generations": 4, "max_completion_length": 24}
@@ -115,3 +116,47 @@ def test_a_killed_run_goes_on_bit_for_bit(tmp_path, tiny_model_dir):
 def test_what_ppo_does_not_do_is_refused(field):
     with pytest.raises(onerl.RecipeError, match=f"{next(iter(field))} = .*method ppo allows"):
         onerl.Recipe.load("tiny", method="ppo", **field)
+
+
+def test_a_critic_that_is_not_finite_is_not_saved(tmp_path, tiny_model_dir, monkeypatch):
+    """The last update's: no later row of the metrics would show it."""
+    update = ppo.PPOTrainer._update_critic
+
+    def spoilt(self, batch, rows):
+        total = update(self, batch, rows)
+        if rows.stop < len(batch["returns"]):
+            return total
+        self.critic.head.bias.data.fill_(float("nan"))
+        return total
+
+    recipe = short_recipe(tiny_model_dir, **SIZE, steps=1, save_every=1)
+    monkeypatch.setattr(ppo.PPOTrainer, "_update_critic", spoilt)
+    with pytest.raises(ValueError, match="not finite"):
+        onerl.train(recipe, out=tmp_path / "run")
+    assert [step for step, _ in onerl.Run(tmp_path / "run").checkpoints] == [0]
+
+
+def test_checkpointing_changes_the_critics_memory_and_not_its_numbers(
+    tmp_path, tiny_model_dir, monkeypatch
+):
+    """As on a GPU, where it is always on."""
+    recipe = short_recipe(tiny_model_dir, **SIZE, steps=2, save_every=2)
+    plain = onerl.train(recipe, out=tmp_path / "plain").metrics
+
+    def checkpointed(*arguments):
+        config = trl_config(*arguments)
+        config.gradient_checkpointing = True
+        return config
+
+    monkeypatch.setattr("onerl.training.trainer.trl_config", checkpointed)
+    seen = []
+    wrapped = ppo.Critic.forward
+    monkeypatch.setattr(
+        ppo.Critic,
+        "forward",
+        lambda self, *a: seen.append(self.body.is_gradient_checkpointing) or wrapped(self, *a),
+    )
+    other = onerl.train(recipe, out=tmp_path / "checkpointed").metrics
+    assert all(seen)
+    for name in ("loss", "value_loss", "grad_norm"):
+        assert other[name].tolist() == pytest.approx(plain[name].tolist(), rel=1e-3, abs=1e-6)

@@ -32,7 +32,6 @@ def recipe(tiny_model_dir):
         tiny_model_dir,
         steps=3,
         prompts_per_step=4,
-        num_generations=4,
         max_completion_length=16,
         temperature=1.0,
         learning_rate=3e-5,

@@ -33,9 +33,7 @@ def test_the_phases_of_a_step_run_in_the_order_of_the_page(tiny_model_dir, tmp_p
         tiny_model_dir,
         steps=1,
         prompts_per_step=2,
-        num_generations=4,
         updates_per_step=2,
-        max_completion_length=8,
     )
     found = dict(named())
     reward = "rewards.reward_function"  # makes the function that is called

@@ -6,12 +6,14 @@ found or missing. Data and configurations that come from the hub are fetched, as
 weights are not.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +34,11 @@ from onerl.training.rows import check_lengths, training_rows
 
 def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
     """The report, and a line for each thing that is missing."""
+    with hub_asked_once() if recipe.scale != "world" else contextlib.nullcontext():
+        return _looked_for(recipe, out)
+
+
+def _looked_for(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
     found, missing = [], []
 
     def attempt(what: str, action: Callable[[], Any]) -> Any:
@@ -45,9 +52,7 @@ def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
         found.append(f"{what}: {result}" if isinstance(result, str) else what)
         return result
 
-    located = models.locate(recipe.model)
-    model = located.name
-    hub = "" if located.folder else hub_reached()
+    model = models.locate(recipe.model).name
     attempt(f"model {model}", lambda: models.check_model(model))
     tokenizer = attempt("tokenizer", lambda: models.load_tokenizer(model))
     attempt("examples", lambda: examples_of(recipe, tokenizer))
@@ -60,44 +65,46 @@ def dry_run(recipe: Recipe, out: Path) -> tuple[str, list[str]]:
     attempt(f"optimizer {recipe.optimizer}", lambda: check_optimizer(recipe))
     parts, needed = estimates(recipe, model)
     attempt("out", lambda: check_out(recipe, out, needed))
-    warned = [line for line in (slow_backend(recipe), hub) if line]
     lines = [
         *(f"found    {line}" for line in found),
-        *(f"WARNING  {line}" for line in warned),
+        *(f"WARNING  {line}" for line in warnings_of(recipe, missing)),
         *(f"MISSING  {line}" for line in missing),
     ]
     return "\n".join([marked(recipe), work(recipe), *parts, *lines]) + "\n", missing
 
 
-def hub_reached() -> str:
-    """Asks the hub once; if nobody answers, says so, and nothing below asks again."""
+@contextmanager
+def hub_asked_once() -> Iterator[None]:
+    """Asks the hub once; while it does not answer, nothing inside asks again."""
     import datasets
     from huggingface_hub import constants
 
+    before = constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE
     try:
-        if not constants.HF_HUB_OFFLINE:
+        if not any(before):
             urllib.request.urlopen(constants.ENDPOINT, timeout=5).close()
-            return ""
-    except urllib.error.HTTPError:  # it answers
-        return ""
+    except urllib.error.HTTPError:
+        pass  # it answers
     except (OSError, ValueError):
         constants.HF_HUB_OFFLINE = datasets.config.HF_HUB_OFFLINE = True
-    return (
-        "the hub does not answer, or is not to be asked: only what this machine keeps was looked at"
-    )
-
-
-def slow_backend(recipe: Recipe) -> str:
-    """In capitals what would sample for days where vLLM would take minutes; empty elsewhere."""
     try:
-        if recipe.scale == "world" or backend_for(recipe.backend, recipe.model) != "torch":
-            return ""
-    except ValueError:
-        return ""
-    return (
-        "ROLLOUTS BY TORCH, NOT BY VLLM: our own sampler, where the recipe counts on vLLM; a step"
-        " of this size takes hours or days; pip install 'onerl[vllm]' on a machine with a GPU"
-    )
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE, datasets.config.HF_HUB_OFFLINE = before
+
+
+def warnings_of(recipe: Recipe, missing: list[str]) -> Iterator[str]:
+    """What would run, but not as the recipe is meant; what may be missing for want of a network."""
+    from huggingface_hub import constants
+
+    if missing and constants.HF_HUB_OFFLINE:
+        yield "the hub does not answer, or is not to be asked: only this machine was looked at"
+    with contextlib.suppress(ValueError):
+        if recipe.scale != "world" and backend_for(recipe.backend, recipe.model) == "torch":
+            yield (
+                "ROLLOUTS BY TORCH, NOT BY VLLM: our own sampler, with which a step of the paper's"
+                " size takes hours; pip install 'onerl[vllm]' on a machine with a GPU"
+            )
 
 
 def marked(recipe: Recipe) -> str:

@@ -139,8 +139,11 @@ def record(row: Mapping[str, Any], out: Path, most_mismatch: float = math.inf) -
     )
 
 
-def check_state(step: int, weights: Mapping[str, Any], moments: Mapping[Any, Any]) -> None:
-    """Raises ValueError when a weight or a moment of the optimiser is NaN or infinite."""
+def check_state(step: int, weights: Any, moments: Any) -> None:
+    """Raises ValueError when a weight or a moment of the optimiser is NaN or infinite.
+
+    Both are tensors in mappings or sequences, nested as they come.
+    """
     for what, values in (("weight", weights), ("moment of the optimiser", moments)):
         for value in tree_leaves(values):
             if torch.is_tensor(value) and not torch.isfinite(value).all():

@@ -22,6 +22,7 @@ from transformers import AutoModel
 
 from onerl.recipe import Recipe
 from onerl.training import processes
+from onerl.training.batches import pass_tokens
 from onerl.training.trainer import OneShotTrainer
 
 CRITIC_DECAY = 0.01
@@ -105,7 +106,9 @@ class PPOTrainer(OneShotTrainer):
             raise ValueError(f"processes = {processes.count()}: method ppo allows 1 alone")
         super().__init__(recipe, model, *arguments, **options)
         torch.manual_seed(recipe.seed)  # the head begins at random
-        self.critic = Critic(model).to(self.accelerator.device)
+        self.critic = Critic(model).to(self.accelerator.device).train()
+        if self.args.gradient_checkpointing:
+            self.critic.body.gradient_checkpointing_enable()
         self.critic_optimizer = torch.optim.AdamW(
             self.critic.parameters(), lr=recipe.critic_learning_rate, weight_decay=CRITIC_DECAY
         )
@@ -138,7 +141,10 @@ class PPOTrainer(OneShotTrainer):
     def _critic_chunks(self, batch, rows):
         """As `_chunks`, for a pass that begins every row with the prompt."""
         masks = batch["prompt_mask"], batch["completion_mask"]
-        return self._chunks(batch["prompt_ids"], *masks, rows, shared=False)
+        for chunk, prompt, width in self._chunks(batch["prompt_ids"], *masks, rows, shared=False):
+            passed = pass_tokens(len(prompt), width, len(chunk), shared=False)
+            self.largest_pass = max(self.largest_pass, passed)
+            yield chunk, prompt, width
 
     def _values(self, batch) -> torch.Tensor:
         """The critic's values (B, T) of all rollouts of a batch, 0 where the mask is."""

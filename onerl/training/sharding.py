@@ -35,7 +35,7 @@ def sum_in_float32(accelerator) -> None:
     """Only the weights of a pass are in the type of mixed precision; gradients and outputs are not.
 
     accelerate's own policy rounds the gradients that ranks add up, and the log-probabilities that
-    leave the model, to bfloat16. The released code's reduce_dtype is float32 (reference 2.6).
+    leave the model, to bfloat16. The released code reduces in float32 (reference 2.1).
     """
     plugin = getattr(accelerator.state, "fsdp_plugin", None)
     if plugin is not None and (policy := plugin.mixed_precision_policy):

@@ -328,10 +328,11 @@ class OneShotTrainer(GRPOTrainer):
         moments = sharding.gathered_moments(policy, self.optimizer, self.accelerator)
 
         def write() -> None:
-            metrics.check_state(step, weights or policy.state_dict(), moments)
+            own = self.own_state()
+            metrics.check_state(step, (weights or policy.state_dict(), own), moments)
             self._save_rollouts(step)
             checkpoints.save_checkpoint(self.out, step, policy, self.processing_class, weights)
-            checkpoints.save_state(self.out, step, policy, moments, self.state, self.own_state())
+            checkpoints.save_state(self.out, step, policy, moments, self.state, own)
 
         processes.on_main_process(write)
 
